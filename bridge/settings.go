@@ -1,0 +1,144 @@
+package bridge
+
+import "time"
+
+// Settings is everything an admin decides: what `callbridge apply` takes and
+// `callbridge export` prints. It is kept in versions; a rule's version is the
+// version of the Settings it stood in.
+type Settings struct {
+	Integrations []Integration `yaml:"integrations,omitempty" json:"integrations,omitempty"`
+	Employees    []Employee    `yaml:"employees,omitempty" json:"employees,omitempty"`
+	Lines        []Line        `yaml:"lines,omitempty" json:"lines,omitempty"`
+	Users        []User        `yaml:"users,omitempty" json:"users,omitempty"`
+}
+
+// Integration is one CRM account with its rules.
+type Integration struct {
+	ID          string            `yaml:"id" json:"id"`
+	Kind        string            `yaml:"kind" json:"kind"` // name of a CRM driver: megaplan, retailcrm
+	Name        string            `yaml:"name,omitempty" json:"name,omitempty"`
+	Active      bool              `yaml:"active" json:"active"`
+	Credentials map[string]string `yaml:"credentials,omitempty" json:"credentials,omitempty"`
+	// Lines limits the integration to calls on these numbers; empty means all (M-3.1, M-3.2).
+	Lines []string `yaml:"lines,omitempty" json:"lines,omitempty"`
+	// DefaultResponsible is the e-mail of the employee who gets what no rule gives to another (M-3.3).
+	DefaultResponsible string      `yaml:"default_responsible,omitempty" json:"default_responsible,omitempty"`
+	TimeZone           string      `yaml:"time_zone,omitempty" json:"time_zone,omitempty"`
+	Calls              CallRules   `yaml:"calls,omitempty" json:"calls,omitzero"`
+	ClickToCall        ClickToCall `yaml:"click_to_call,omitempty" json:"click_to_call,omitzero"`
+}
+
+// CallRules says what is to be done in the CRM for calls.
+type CallRules struct {
+	Contact              *ContactRule  `yaml:"contact,omitempty" json:"contact,omitempty"`
+	Fields               []FieldRule   `yaml:"fields,omitempty" json:"fields,omitempty"`
+	Communications       []CallRule    `yaml:"communications,omitempty" json:"communications,omitempty"`
+	CommunicationMinutes *int          `yaml:"communication_minutes,omitempty" json:"communication_minutes,omitempty"` // nil: 120; 0: the real length
+	Tasks                []TaskRule    `yaml:"tasks,omitempty" json:"tasks,omitempty"`
+	Processes            []ProcessRule `yaml:"processes,omitempty" json:"processes,omitempty"`
+	PersonalManager      bool          `yaml:"personal_manager,omitempty" json:"personal_manager,omitempty"`
+	// Popup sends ring, answer and end to the CRM's own call window. nil means yes.
+	Popup *bool `yaml:"popup,omitempty" json:"popup,omitempty"`
+}
+
+// CallRule chooses calls: every condition that is given must hold.
+type CallRule struct {
+	Direction Direction `yaml:"direction" json:"direction"`
+	Outcome   []Outcome `yaml:"outcome,omitempty" json:"outcome,omitempty"` // empty = any
+	Reason    []Reason  `yaml:"reason,omitempty" json:"reason,omitempty"`   // empty = any
+	Lines     []string  `yaml:"lines,omitempty" json:"lines,omitempty"`     // empty = any
+	// Known restricts the rule to clients who are (true) or are not (false) in the CRM.
+	Known *bool `yaml:"known,omitempty" json:"known,omitempty"`
+}
+
+// ContactRule says when a contact is made and whose it is (M-4.1, decision 1).
+type ContactRule struct {
+	When        []string `yaml:"when" json:"when"`                                   // answer, missed
+	Responsible string   `yaml:"responsible,omitempty" json:"responsible,omitempty"` // last_talked, first_talked, longest_talked
+	Name        string   `yaml:"name,omitempty" json:"name,omitempty"`               // template; empty: the caller's name or number
+}
+
+// FieldRule passes one of our values into a field of the client (M-4.2).
+type FieldRule struct {
+	CRM    string `yaml:"crm" json:"crm"`
+	From   string `yaml:"from" json:"from"`
+	Update string `yaml:"update,omitempty" json:"update,omitempty"` // always; empty: only when the contact is made
+}
+
+// TaskRule makes a task ("дело", M-4.4).
+type TaskRule struct {
+	CallRule    `yaml:",inline"`
+	Responsible string   `yaml:"responsible,omitempty" json:"responsible,omitempty"` // default, talked, manager, contact, or an e-mail
+	Title       string   `yaml:"title,omitempty" json:"title,omitempty"`
+	Text        string   `yaml:"text,omitempty" json:"text,omitempty"`
+	Due         Duration `yaml:"due,omitempty" json:"due,omitzero"`
+}
+
+// ProcessRule makes a process or order (M-4.5).
+type ProcessRule struct {
+	CallRule    `yaml:",inline"`
+	Responsible string `yaml:"responsible,omitempty" json:"responsible,omitempty"`
+	Scheme      string `yaml:"scheme,omitempty" json:"scheme,omitempty"` // Megaplan: id of the scheme; retailCRM: order type
+	Title       string `yaml:"title,omitempty" json:"title,omitempty"`
+	Text        string `yaml:"text,omitempty" json:"text,omitempty"`
+	// AttachOpen uses an open process of the same scheme instead of a new one (decision 9).
+	AttachOpen bool `yaml:"attach_open,omitempty" json:"attach_open,omitempty"`
+}
+
+// ClickToCall are the settings M-5.1 and M-5.2.
+type ClickToCall struct {
+	Number           string `yaml:"number,omitempty" json:"number,omitempty"`
+	OverrideCallerID bool   `yaml:"override_caller_id,omitempty" json:"override_caller_id,omitempty"`
+}
+
+// Employee joins a person to an extension. Match is by e-mail once, by the
+// CRM's id afterwards (decision 5).
+type Employee struct {
+	Extension string `yaml:"extension" json:"extension"`
+	Email     string `yaml:"email,omitempty" json:"email,omitempty"`
+	Name      string `yaml:"name,omitempty" json:"name,omitempty"`
+}
+
+// Line is one of our public numbers.
+type Line struct {
+	Number string            `yaml:"number" json:"number"`
+	Name   string            `yaml:"name,omitempty" json:"name,omitempty"`
+	Source map[string]string `yaml:"source,omitempty" json:"source,omitempty"` // utm_source, utm_medium, …
+}
+
+// Role is what a user may do.
+type Role string
+
+const (
+	Admin      Role = "admin"
+	Supervisor Role = "supervisor"
+	Agent      Role = "agent"
+)
+
+// User can sign in. The password is kept as a hash only.
+type User struct {
+	Login     string `yaml:"login" json:"login"`
+	Name      string `yaml:"name,omitempty" json:"name,omitempty"`
+	Role      Role   `yaml:"role" json:"role"`
+	Extension string `yaml:"extension,omitempty" json:"extension,omitempty"` // whose cards he sees
+	// Password is only read by apply, never kept or printed.
+	Password     string `yaml:"password,omitempty" json:"-"`
+	PasswordHash string `yaml:"password_hash,omitempty" json:"password_hash,omitempty"`
+	Language     string `yaml:"language,omitempty" json:"language,omitempty"` // ru, en; empty: the browser's
+}
+
+// Duration is a time.Duration that reads and writes itself as text ("4h").
+type Duration time.Duration
+
+// MarshalText writes the shortest usual form.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
+
+// UnmarshalText reads what time.ParseDuration reads.
+func (d *Duration) UnmarshalText(b []byte) error {
+	v, err := time.ParseDuration(string(b))
+	if err != nil {
+		return err
+	}
+	*d = Duration(v)
+	return nil
+}

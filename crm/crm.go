@@ -1,0 +1,233 @@
+// Package crm says what a CRM is to Callbridge. Every CRM is a Client; what
+// else it can do it shows by implementing the optional interfaces, found by
+// type assertion. Vendor words stop at the adapters below this package.
+package crm
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"callbridge/bridge"
+	"callbridge/bridge/setting"
+)
+
+// Driver is one kind of CRM.
+type Driver struct {
+	Name   string          // as in the settings: megaplan
+	Title  string          // for people: Megaplan
+	Fields []setting.Field // credentials; one list drives form, check, masking and docs
+	// Open makes a Client. It does no network I/O; Check does.
+	Open func(Env, setting.Values) (Client, error)
+}
+
+// Env is what an adapter gets from the outside.
+type Env struct {
+	Integration string // id, for keys and logs
+	HTTP        *http.Client
+	Log         *slog.Logger
+	Zone        *time.Location // the CRM account's time zone
+	Country     string         // for numbers the CRM keeps without a country (ISO 3166-1 alpha-2)
+	PublicURL   string         // our own address, for links and callbacks; may be ""
+	// State is what SaveState stored last (tokens); nil at first. SaveState
+	// must be called, and must have succeeded, before a rotated secret is used.
+	State     []byte
+	SaveState func(ctx context.Context, state []byte) error
+	// Observe counts one request. code is the HTTP status or 0.
+	Observe func(op string, code int, took time.Duration)
+	Now     func() time.Time
+}
+
+// Key names the object an action makes, so that a repeat finds it.
+type Key struct {
+	ID string // callbridge:<call id>:<action>
+	// Look: an earlier attempt may have been carried out; the adapter must
+	// look for the object before it makes one.
+	Look bool
+}
+
+// Ids are the CRM's own; empty means none.
+type (
+	ContactID string
+	UserID    string
+	ObjectID  string
+)
+
+// Contact is a client in the CRM.
+type Contact struct {
+	ID          ContactID       `json:"id"`
+	Kind        string          `json:"kind"` // person, company
+	Name        string          `json:"name"`
+	Company     string          `json:"company,omitempty"`
+	Responsible UserID          `json:"responsible,omitempty"`
+	Manager     string          `json:"manager,omitempty"` // name of the responsible, if the answer tells it
+	Phones      []bridge.Number `json:"phones,omitempty"`
+	URL         string          `json:"url,omitempty"`
+	CreatedAt   bridge.Time     `json:"created_at,omitzero"`
+}
+
+// NewContact is a client to be made.
+type NewContact struct {
+	Name        string
+	Phone       bridge.Number
+	Responsible UserID
+	Source      map[string]string // utm_source, …
+	Fields      map[string]string // CRM field name to value
+	Note        string
+}
+
+// Made is an object the CRM has now.
+type Made struct {
+	ID    ObjectID
+	URL   string
+	Found bool // it was there already (key found, or the CRM called it a duplicate)
+}
+
+// Person is an employee of a call as the CRM knows him; either may be empty.
+type Person struct {
+	Extension string
+	User      UserID
+}
+
+// CallRecord is a call for the CRM, with everything resolved.
+type CallRecord struct {
+	Call      bridge.Call
+	Contact   ContactID // may be ""
+	Kind      string    // of the contact
+	Agent     Person    // who talked (by rule), or whose phone rang last
+	People    []Person  // everybody who rang or talked
+	LineName  string
+	Source    map[string]string
+	RecordURL string // signed link to the recording, "" if none
+	Title     string // text of a communication
+	Text      string
+	Length    time.Duration // of the communication in the calendar
+}
+
+// Client is the part every CRM has.
+type Client interface {
+	// Check tries the credentials and every right we need. It changes
+	// nothing. A fault of the address or the credentials is an error; what
+	// works and what does not is in the report.
+	Check(ctx context.Context) (Report, error)
+	// FindContacts returns all contacts with n in any spelling, oldest
+	// first; finding none is not an error.
+	FindContacts(ctx context.Context, n bridge.Number) ([]Contact, error)
+	// CreateContact stores key with the contact where the CRM can.
+	CreateContact(ctx context.Context, key Key, c NewContact) (Contact, error)
+}
+
+// Report is the result of a check.
+type Report struct {
+	Account string      `json:"account"` // whose account answered
+	Lines   []CheckLine `json:"lines"`
+}
+
+// CheckLine is one thing that was checked.
+type CheckLine struct {
+	What string `json:"what"` // "read customers"
+	OK   bool   `json:"ok"`
+	Help string `json:"help,omitempty"` // what to click if it is not
+}
+
+// Popper is a CRM with a call window of its own. Phase is ring, answer or end;
+// r.Agent is the phone it is about, r.People all who ring now.
+type Popper interface {
+	Popup(ctx context.Context, key Key, phase bridge.Trigger, r CallRecord) (Made, error)
+}
+
+// CallLogger is a CRM that keeps calls. LogCall of the same key again changes
+// or finds the record and never makes a second one.
+type CallLogger interface {
+	LogCall(ctx context.Context, key Key, r CallRecord) (Made, error)
+}
+
+// Communicator is a CRM that keeps communications apart from calls.
+type Communicator interface {
+	CreateCommunication(ctx context.Context, key Key, r CallRecord, responsible UserID) (Made, error)
+}
+
+// NewTask is a task to be made.
+type NewTask struct {
+	Title       string
+	Text        string
+	Responsible UserID
+	Due         time.Time
+	Contact     ContactID
+	ContactKind string
+	Phone       bridge.Number
+	Record      *CallRecord
+}
+
+// Tasker makes tasks ("дело").
+type Tasker interface {
+	CreateTask(ctx context.Context, key Key, t NewTask) (Made, error)
+}
+
+// NewDeal is a process or order to be made.
+type NewDeal struct {
+	Title       string
+	Text        string
+	Pipeline    string // scheme, order type; "" = the account's default
+	Responsible UserID
+	Contact     ContactID
+	ContactKind string
+	ContactName string
+	Phone       bridge.Number
+	Source      map[string]string
+	Fields      map[string]string
+	Record      *CallRecord
+}
+
+// Deal is a process or order in the CRM.
+type Deal struct {
+	ID          ObjectID `json:"id"`
+	Name        string   `json:"name"`
+	Pipeline    string   `json:"pipeline,omitempty"`
+	Stage       string   `json:"stage,omitempty"`
+	Responsible UserID   `json:"responsible,omitempty"`
+	Sum         float64  `json:"sum,omitempty"`
+	Currency    string   `json:"currency,omitempty"`
+	URL         string   `json:"url,omitempty"`
+}
+
+// DealMaker makes processes or orders.
+type DealMaker interface {
+	OpenDeals(ctx context.Context, contact ContactID) ([]Deal, error)
+	CreateDeal(ctx context.Context, key Key, d NewDeal) (Made, error)
+}
+
+// FieldWriter writes fields of a contact (M-4.2).
+type FieldWriter interface {
+	UpdateContact(ctx context.Context, id ContactID, fields map[string]string) error
+}
+
+// Employee is a user of the CRM.
+type Employee struct {
+	User      UserID `json:"user"`
+	Email     string `json:"email,omitempty"`
+	Name      string `json:"name,omitempty"`
+	Extension string `json:"extension,omitempty"` // as the CRM's telephony settings say
+	Active    bool   `json:"active"`
+	Manager   bool   `json:"manager,omitempty"` // belongs to the managers' group
+}
+
+// Directory lists the CRM's users.
+type Directory interface {
+	Employees(ctx context.Context) ([]Employee, error)
+}
+
+// Manager is who should take a client's call.
+type Manager struct {
+	User      UserID   `json:"user,omitempty"`
+	Name      string   `json:"name,omitempty"`
+	Extension string   `json:"extension,omitempty"`
+	Contact   *Contact `json:"contact,omitempty"`
+}
+
+// Router is a CRM that knows the personal manager of a number. A client
+// without one gives the zero Manager and no error.
+type Router interface {
+	PersonalManager(ctx context.Context, n bridge.Number) (Manager, error)
+}

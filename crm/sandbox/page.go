@@ -1,0 +1,97 @@
+package sandbox
+
+import (
+	_ "embed"
+	"html/template"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+//go:embed page.html
+var pageText string
+
+const shownObjects = 200
+
+// Handler serves the web page at "/" and the CRM's API everywhere else.
+func Handler(s Sandbox) http.Handler {
+	page := template.Must(template.New("page").Parse(pageText))
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
+		lang := language(r)
+		all := s.Objects()
+		slices.Reverse(all)
+		counts := map[string]int{}
+		var kinds []string
+		for _, o := range all {
+			if counts[o.Kind]++; counts[o.Kind] == 1 {
+				kinds = append(kinds, o.Kind)
+			}
+		}
+		slices.Sort(kinds)
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'")
+		_ = page.Execute(w, map[string]any{
+			"Title": s.Title(), "Lang": lang, "T": words[lang], "Faults": s.Faults(),
+			"Objects": all[:min(len(all), shownObjects)], "Total": len(all), "Kinds": kinds, "Counts": counts,
+		})
+	})
+	back := func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "/?lang="+language(r), http.StatusSeeOther)
+	}
+	mux.HandleFunc("POST /_sandbox/fault", func(w http.ResponseWriter, r *http.Request) {
+		s.SetFault(r.PostFormValue("name"), r.PostFormValue("on") == "1")
+		back(w, r)
+	})
+	mux.HandleFunc("POST /_sandbox/reset", func(w http.ResponseWriter, r *http.Request) {
+		s.Reset()
+		back(w, r)
+	})
+	mux.Handle("/", s)
+	// A page elsewhere must not turn our switches in the developer's browser.
+	guard := http.NewCrossOriginProtection().Handler(mux)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/_sandbox/") {
+			guard.ServeHTTP(w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
+func language(r *http.Request) string {
+	switch l := r.URL.Query().Get("lang"); l {
+	case "ru", "en":
+		return l
+	}
+	for part := range strings.SplitSeq(r.Header.Get("Accept-Language"), ",") {
+		if p := strings.TrimSpace(part); strings.HasPrefix(p, "en") {
+			return "en"
+		} else if strings.HasPrefix(p, "ru") {
+			return "ru"
+		}
+	}
+	return "ru"
+}
+
+var words = map[string]map[string]string{
+	"ru": {
+		"note": "Это песочница: настоящей CRM здесь нет, всё хранится в памяти до перезапуска.",
+		"made": "Что создано", "nothing": "Пока ничего.", "kind": "Вид", "what": "Что", "values": "Значения", "when": "Когда",
+		"faults": "Неисправности", "on": "включить", "off": "выключить", "reset": "Очистить всё созданное", "seed": "было с самого начала",
+		"contact": "Клиент", "call": "Звонок", "communication": "Коммуникация", "task": "Дело, задача", "deal": "Процесс, заказ",
+		"popup": "Всплывающее окно", "user": "Сотрудник", "total": "Всего",
+		Credentials: "Пароль или ключ не подходит", Broken: "Ошибка 500 на всё", Busy: "«Слишком много запросов»",
+		Slow: "Отвечает через 3 секунды", Cut: "Выполняет и рвёт соединение",
+	},
+	"en": {
+		"note": "This is a sandbox: there is no real CRM here, everything lives in memory until a restart.",
+		"made": "What was created", "nothing": "Nothing yet.", "kind": "Kind", "what": "What", "values": "Values", "when": "When",
+		"faults": "Faults", "on": "turn on", "off": "turn off", "reset": "Clear everything created", "seed": "there from the start",
+		"contact": "Contact", "call": "Call", "communication": "Communication", "task": "Task", "deal": "Process, order",
+		"popup": "Pop-up", "user": "Employee", "total": "Total",
+		Credentials: "Credentials are refused", Broken: "Error 500 on everything", Busy: "“Too many requests”",
+		Slow: "Answers after 3 seconds", Cut: "Does it, then cuts the connection",
+	},
+}

@@ -76,3 +76,7 @@ type Recordings interface {
 
 // ErrNotFound is returned for a thing the PBX does not have.
 var ErrNotFound = errors.New("the PBX has no such thing")
+
+// ErrTooLate is returned by AnswerRoute for a call that had already gone on or
+// ended. It is normal, not trouble.
+var ErrTooLate = errors.New("the call has already gone on")

@@ -1,6 +1,7 @@
 package phone
 
 import (
+	"strconv"
 	"strings"
 
 	"callbridge/bridge"
@@ -32,6 +33,12 @@ func number(d string, plus bool, country string) (bridge.Number, Kind) {
 	region := country
 	if phonenumbers.GetCountryCodeForRegion(region) == 0 {
 		region = "ZZ"
+	}
+	if code := phonenumbers.GetCountryCodeForRegion(region); code != 0 && strings.HasPrefix(d, strconv.Itoa(code)) {
+		// The own country's code without its plus, as CRMs keep numbers.
+		if n, fit := read("+"+d, "ZZ"); fit == valid {
+			return n, Public
+		}
 	}
 	home, homeFit := read(d, region)
 	if homeFit == valid {
@@ -109,7 +116,10 @@ func read(d, region string) (bridge.Number, fit) {
 	case phonenumbers.IsValidNumber(num):
 		return n, valid
 	case phonenumbers.IsPossibleNumberWithReason(num) == phonenumbers.IS_POSSIBLE:
-		return n, possible
+		// Zeros of a trunk prefix may be left in a number that is not valid.
+		if again, err := phonenumbers.Parse(string(n), "ZZ"); err == nil && phonenumbers.Format(again, phonenumbers.E164) == string(n) {
+			return n, possible
+		}
 	}
 	return "", no
 }

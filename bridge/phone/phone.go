@@ -56,13 +56,18 @@ func Parse(raw, country string) (bridge.Number, Kind) {
 	return slow(raw, country)
 }
 
-// Same says whether raw holds n: alone or among other numbers, in any spelling.
+// Same says whether raw holds n: alone or among other numbers, in any
+// spelling. Eleven and more digits that are exactly those of n are n even where
+// they could be read as a national number: CRMs drop the plus.
 func Same(raw string, n bridge.Number, country string) bool {
 	if n == "" {
 		return false
 	}
 	if got, ok := fast(raw, country); ok {
 		return got == n
+	}
+	if len(raw) >= 11 && raw == n.Digits() {
+		return true
 	}
 	found := false
 	scan(raw, country, func(got bridge.Number, k Kind, _ string) bool {

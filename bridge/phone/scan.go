@@ -115,6 +115,10 @@ func list(s, country string, yield func(bridge.Number, Kind, string) bool) {
 		}
 		return
 	}
+	if ext := extensionOnly(s); ext != "" {
+		yield("", Short, ext)
+		return
+	}
 	s = unhide(s)
 	runs, words := split(s)
 	done := false
@@ -156,7 +160,7 @@ func list(s, country string, yield func(bridge.Number, Kind, string) bool) {
 		}
 	}
 	if !done {
-		yield("", Invalid, extensionOnly(s))
+		yield("", Invalid, "")
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 
 // Spellings returns every form in which a CRM may hold n, the likely ones
 // first: E.164, digits, the national forms, then brackets and dashes. Each of
-// them reads back as n in n's own country (see Country). There are at most
+// them is Same as n in n's own country (see Country). There are at most
 // thirty; the first three find nearly everything.
 func Spellings(n bridge.Number) []string {
 	if n == "" {
@@ -28,12 +28,20 @@ func spellings7(d string) []string {
 	dashed := b + "-" + c + "-" + e
 	spaced := b + " " + c + " " + e
 	out := make([]string, 0, 24)
-	out = append(out, "+7"+d, "7"+d, "8"+d, d,
+	out = append(out, "+7"+d, "7"+d, "8"+d)
+	bare, _ := Parse(d, "RU") // ten digits may also be those of another country
+	if bare == bridge.Number("+7"+d) {
+		out = append(out, d)
+	}
+	out = append(out,
 		"+7 ("+a+") "+dashed, "8 ("+a+") "+dashed, "+7 "+a+" "+dashed, "8 "+a+" "+dashed,
 		"+7("+a+")"+dashed, "8("+a+")"+dashed, "+7-"+a+"-"+dashed, "8-"+a+"-"+dashed,
-		"7 ("+a+") "+dashed, "7-"+a+"-"+dashed, "("+a+") "+dashed, a+"-"+dashed, a+" "+dashed,
+		"7 ("+a+") "+dashed, "7-"+a+"-"+dashed,
 		"+7 "+a+" "+spaced, "8 "+a+" "+spaced, "+7 ("+a+") "+spaced, "8 ("+a+") "+spaced,
 		"+7 "+d, "8 "+d, "007"+d)
+	if bare == bridge.Number("+7"+d) {
+		out = append(out, "("+a+") "+dashed, a+"-"+dashed, a+" "+dashed)
+	}
 	return out
 }
 
@@ -55,7 +63,7 @@ func spellingsOther(n bridge.Number) []string {
 		if strings.HasPrefix(s, "810") && s[3:] == n.Digits() {
 			home = "RU" // how a switch in Russia dials abroad
 		}
-		if got, _ := Parse(s, home); got == n && !slices.Contains(out, s) {
+		if Same(s, n, home) && !slices.Contains(out, s) {
 			out = append(out, s)
 		}
 	}

@@ -83,6 +83,11 @@ type live struct {
 	arrived  time.Time
 }
 
+// oneClient is how many calls at once one client may have. More is a gateway
+// that shows one number for everybody: to say "a colleague has him on the
+// phone" would be wrong, and would cost the square of the calls.
+const oneClient = 8
+
 // shown is one card of one extension.
 type shown struct {
 	card     Card
@@ -165,9 +170,11 @@ func (h *Hub) Apply(c *bridge.Call, arrived time.Time) {
 	if c.Ended() {
 		h.forget(l)
 	}
-	for id, other := range h.byPhone[c.Client] {
-		if id != c.ID {
-			h.refresh(other)
+	if same := h.byPhone[c.Client]; len(same) <= oneClient {
+		for id, other := range same {
+			if id != c.ID {
+				h.refresh(other)
+			}
 		}
 	}
 }

@@ -224,7 +224,7 @@ func (h *Hub) build(l *live, ext string, state State, want map[string]State) Car
 
 // busy lists who else has the client on the phone, in calls other than except.
 func (h *Hub) busy(n bridge.Number, except string) []Person {
-	if n == "" {
+	if n == "" || len(h.byPhone[n]) > oneClient {
 		return nil
 	}
 	var out []Person

@@ -51,25 +51,50 @@ const (
 	Hangup         EventKind = "hangup"            // Leg's side asked for the end (Soft: the PBX did)
 	Dialling       EventKind = "dialling"          // Leg (may be nil) dials Peer
 	DialRinging    EventKind = "dial_ringing"      // Peer rings
+	DialProgress   EventKind = "dial_progress"     // Peer's side can be heard before it answers
 	DialAnswered   EventKind = "dial_answered"     // Peer answered Leg
-	DialEnded      EventKind = "dial_ended"        // Peer did not answer: Result
-	RoomEntered    EventKind = "room_entered"      // Leg joined Room
+	DialEnded      EventKind = "dial_ended"        // Peer did not answer: Result; forwarded: to More[0], Dialled
+	RoomEntered    EventKind = "room_entered"      // Leg joined Room; no Members if those in it do not hear each other
 	RoomLeft       EventKind = "room_left"         // Leg left Room
 	RoomsMerged    EventKind = "rooms_merged"      // Room2 went into Room
 	BlindTransfer  EventKind = "blind_transfer"    // Leg sends Peer to Dialled
 	AttendedXfer   EventKind = "attended_transfer" // Leg (first) and More: second leg, transferee, target
 	HoldBegan      EventKind = "hold_began"
 	HoldEnded      EventKind = "hold_ended"
-	VariableSet    EventKind = "variable_set" // Name, Value on Leg (may be nil)
+	VariableSet    EventKind = "variable_set" // Name is "dir", "did", "ext" (also in Leg.Dir, DID, Ext) or "recording" (Value: file name)
 	RouteAsked     EventKind = "route_asked"  // the dialplan waits for "who takes this call?"; Args
 	RouteEnded     EventKind = "route_ended"
 	RecordingBegan EventKind = "recording_began"
-	RecordingDone  EventKind = "recording_done" // Name
+	RecordingDone  EventKind = "recording_done" // Name; of Leg or of Room
 	DeviceState    EventKind = "device_state"   // Name (extension or device), Value
 	Registration   EventKind = "registration"   // Name (extension), Value: online, offline
-	LinkLost       EventKind = "link_lost"      // we saw nothing From…To
-	LinkUp         EventKind = "link_up"        // link is (again) there, with Snapshot
-	UnknownEvent   EventKind = "unknown"        // kept raw and counted
+	LinkLost       EventKind = "link_lost"      // we saw nothing From…To (To may come with LinkUp), because of Value
+	LinkUp         EventKind = "link_up"        // link is (again) there, with Snapshot; At by the PBX's clock
+	UnknownEvent   EventKind = "unknown"        // Name is the vendor's; kept raw and counted
+	Unimportant    EventKind = "unimportant"    // Name is the vendor's; known, and of no use to us
+)
+
+// Stored says whether events of this kind are kept and given to the tracker.
+// The others tell nothing a call's record needs: the same calls come out
+// without them.
+func (k EventKind) Stored() bool {
+	switch k {
+	case ChannelNumber, RoomLeft, RouteEnded, RecordingBegan, DeviceState, Registration, Unimportant:
+		return false
+	}
+	return true
+}
+
+// Results of DialEnded, and of transfers.
+const (
+	DialBusy        = "busy"
+	DialNoAnswer    = "no_answer"
+	DialCancelled   = "cancelled"   // another answered, or the caller left
+	DialForwarded   = "forwarded"   // the phone named another target
+	DialCongestion  = "congestion"  // the line or the provider refused
+	DialUnavailable = "unavailable" // not reachable
+	TransferDone    = "success"
+	TransferFailed  = "failed"
 )
 
 // Channel is one connection of the PBX as an event shows it. What the event
@@ -83,6 +108,9 @@ type Channel struct {
 	Extension string `json:"extension,omitempty"` // the phone
 	Trunk     string `json:"trunk,omitempty"`     // the outside line
 	Helper    bool   `json:"helper,omitempty"`    // made by the PBX for itself (Local/…)
+	// Pair is the same for the two ends of a helper, which belong to one call.
+	// It may come again after the PBX restarted.
+	Pair string `json:"pair,omitempty"`
 
 	Incoming bool   `json:"incoming,omitempty"` // it called the PBX
 	State    string `json:"state,omitempty"`    // down, ring, ringing, up

@@ -1,0 +1,45 @@
+# Callbridge: build, run and test. `make` alone lists what there is.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+BUILD   := CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
+# The newest release that reads Go 1.26; run from its own module, so that go.mod knows nothing of it.
+STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+TESTRUN     := go run ./deploy/ci/testrun
+
+.PHONY: help build run test e2e bench lint setup fmt clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build bin/callbridge, one static file without cgo
+	$(BUILD) -o bin/callbridge ./cmd/callbridge
+
+run: build ## build it and start the demo: nothing to configure, http://127.0.0.1:8080
+	bin/callbridge demo
+
+test: setup lint ## everything: format, vet, staticcheck and all tests with the race detector
+	$(TESTRUN) -race -timeout 15m ./...
+
+e2e: setup ## the whole program against a real Asterisk
+	$(TESTRUN) -race -timeout 10m ./deploy/asterisk/...
+
+bench: ## the benchmarks
+	go test -run '^$$' -bench . -benchmem ./...
+
+lint: ## gofmt, go vet and staticcheck
+	@bad=$$(gofmt -l .); \
+	  if [[ -n $$bad ]]; then echo "not formatted (make fmt):"; echo "$$bad"; exit 1; fi
+	go vet ./...
+	$(STATICCHECK) ./...
+
+setup: ## install what the tests need (Debian, as root or with sudo)
+	@deploy/ci/setup
+
+fmt: ## format the Go code
+	gofmt -w .
+
+clean: ## remove what was built; the test Asterisk in the cache folder stays
+	rm -rf bin .cache coverage.out screenshots

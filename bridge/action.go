@@ -41,6 +41,8 @@ type Action struct {
 	Rule    string     `json:"rule"` // path of the rule in the settings: calls.tasks[0]
 	Wanted  bool       `json:"wanted"`
 	Reason  string     `json:"reason"` // why it is wanted, or why not
+	// Version is that of the settings whose rule made the action.
+	Version int64 `json:"version,omitempty"`
 	// Known: the action is to be done only if the client is (true) or is not
 	// (false) in the CRM; delivery finds out and skips with that reason.
 	Known *bool `json:"known,omitempty"`
@@ -96,6 +98,9 @@ type Delivery struct {
 	ErrorKind  string `json:"error_kind,omitempty"` // fault.Kind in words
 	Error      string `json:"error,omitempty"`      // last error, masked
 	Note       string `json:"note,omitempty"`       // why skipped, held or expired; who was made responsible and why
+	// Ticket is the store's proof of the lease: Claim gives it and Finish asks
+	// for it back, so that a late worker cannot overwrite a newer outcome.
+	Ticket int64 `json:"-"`
 }
 
 // ClientKey is the order key of a call's deliveries: one client's actions run

@@ -53,8 +53,8 @@ type CallRule struct {
 
 // ContactRule says when a contact is made and whose it is (M-4.1, decision 1).
 type ContactRule struct {
-	When        []string `yaml:"when" json:"when"`                                   // answer, missed
-	Responsible string   `yaml:"responsible,omitempty" json:"responsible,omitempty"` // last_talked, first_talked, longest_talked
+	When        []string `yaml:"when,omitempty" json:"when,omitempty"`               // answer, missed, failed; empty: all (M-0.6)
+	Responsible string   `yaml:"responsible,omitempty" json:"responsible,omitempty"` // last_talked (also if empty), first_talked, longest_talked
 	Name        string   `yaml:"name,omitempty" json:"name,omitempty"`               // template; empty: the caller's name or number
 }
 

@@ -21,9 +21,9 @@ var ErrNotFound = errors.New("not found")
 // ErrForbidden is what Deps.Route returns for a wrong secret.
 var ErrForbidden = errors.New("forbidden")
 
-// Deps is what the pages need. Log, Key, Users, Calls, Ledger and Hub must be
-// given; of the rest nil means "there is none" and its part of the pages is
-// empty or answers 404.
+// Deps is what the pages need. Key, Users, Sessions, Calls, Ledger and Hub must
+// be given; of the rest nil means "there is none", and its part of the pages is
+// empty or answers 404 or 501.
 type Deps struct {
 	Log *slog.Logger
 	// Key signs sessions and tokens: at least 32 random bytes, kept over restarts.
@@ -42,10 +42,11 @@ type Deps struct {
 	// Demo is a line for the sign-in page, such as the logins of the demo.
 	Demo string
 
-	Users  Users
-	Calls  Calls
-	Ledger Ledger
-	Hub    *card.Hub
+	Users    Users
+	Sessions Sessions
+	Calls    Calls
+	Ledger   Ledger
+	Hub      *card.Hub
 
 	// Live returns the calls that have not ended.
 	Live func() []bridge.Call
@@ -64,6 +65,10 @@ type Deps struct {
 	Line     func(number string) bridge.Line
 	Employee func(extension string) string
 	Number   func(number string) string
+	// Parse makes a number of what was typed, "" if it is none.
+	Parse func(text string) bridge.Number
+	// Client gives the name of a client we know, "" else. It may ask the store.
+	Client func(context.Context, bridge.Number) string
 
 	// Metrics answers /metrics.
 	Metrics http.Handler
@@ -78,10 +83,22 @@ type Users interface {
 	User(ctx context.Context, login string) (bridge.User, error)
 }
 
+// Sessions keeps who is signed in, over restarts. It sees digests only: who
+// reads the database cannot sign in with them. NewMemorySessions is one for
+// tests and for the demo.
+type Sessions interface {
+	Begin(ctx context.Context, digest, login string, now, expires time.Time) error
+	// Find returns ErrNotFound for a session that is not there or has expired.
+	Find(ctx context.Context, digest string, now time.Time) (login string, expires time.Time, err error)
+	Extend(ctx context.Context, digest string, now, expires time.Time) error
+	End(ctx context.Context, digest string) error
+}
+
 // Calls reads stored calls.
 type Calls interface {
-	// Calls returns calls, newest first, at most q.Limit.
-	Calls(ctx context.Context, q CallQuery) ([]bridge.Call, error)
+	// Calls returns calls, newest first, at most q.Limit, and the key of the
+	// next page, "" if this is the last.
+	Calls(ctx context.Context, q CallQuery) (calls []bridge.Call, next string, err error)
 	// Call returns one call, also a living one; ErrNotFound if there is none.
 	Call(ctx context.Context, id string) (bridge.Call, error)
 	// Events returns the events a call was made from, in order.
@@ -92,24 +109,25 @@ type Calls interface {
 
 // CallQuery chooses calls. Empty fields choose all.
 type CallQuery struct {
-	// Extension: calls in which this phone rang, talked or began.
-	Extension string
+	Extension string // calls in which this phone rang, talked or began
 	Direction bridge.Direction
 	Outcome   bridge.Outcome
-	Number    string // client: E.164, or digits that occur in it
-	From, To  bridge.Time
-	// Before and BeforeID are the key of the last row of the page before:
-	// its StartedAt and ID. Rows come in falling order of (StartedAt, ID).
-	Before   bridge.Time
-	BeforeID string
-	Limit    int // 1…500
+	Client    bridge.Number
+	From, To  time.Time // of the start: From included, To not
+	Before    string    // the key Calls returned with the page before
+	Limit     int       // 1…500
 }
 
 // Ledger reads deliveries.
 type Ledger interface {
+	// Deliveries returns deliveries; those of one call in their order, else
+	// newest first.
 	Deliveries(ctx context.Context, q DeliveryQuery) ([]bridge.Delivery, error)
-	// Balance returns one row per day and integration, newest day first.
-	Balance(ctx context.Context, from, to bridge.Time) ([]LedgerRow, error)
+	// Attempts returns the tries of a delivery, oldest first, masked.
+	Attempts(ctx context.Context, deliveryID int64) ([]Attempt, error)
+	// Balance returns one row per day and integration for the days
+	// fromDay…toDay ("2026-11-22", both included).
+	Balance(ctx context.Context, fromDay, toDay string) ([]LedgerRow, error)
 }
 
 // DeliveryQuery chooses deliveries. Empty fields choose all.
@@ -117,20 +135,30 @@ type DeliveryQuery struct {
 	CallID      string
 	Integration string
 	State       bridge.DeliveryState
-	BeforeID    int64 // key of the page before; rows come in falling order of ID
+	Before      int64 // last id of the page before
 	Limit       int   // 1…500
+}
+
+// Attempt is one try at a delivery.
+type Attempt struct {
+	At       bridge.Time   `json:"at"`
+	Took     time.Duration `json:"-"`
+	Code     int           `json:"code"`
+	Request  string        `json:"request,omitempty"`
+	Response string        `json:"response,omitempty"`
+	Error    string        `json:"error,omitempty"`
 }
 
 // LedgerRow is one line of the equation planned = done + waiting + … (F-1).
 type LedgerRow struct {
-	Day         string                       `json:"day"` // 2026-11-22 in the integration's zone
-	Integration string                       `json:"integration"`
-	Planned     int                          `json:"planned"`
-	States      map[bridge.DeliveryState]int `json:"states"`
+	Day         string                         `json:"day"` // 2026-11-22 in the integration's zone
+	Integration string                         `json:"integration"`
+	Planned     int64                          `json:"planned"`
+	States      map[bridge.DeliveryState]int64 `json:"states"`
 }
 
-// Missing is planned minus the sum of the states. It must be 0.
-func (r LedgerRow) Missing() int {
+// Imbalance is planned minus the sum of the states. It must be 0.
+func (r LedgerRow) Imbalance() int64 {
 	n := r.Planned
 	for _, v := range r.States {
 		n -= v

@@ -1,71 +1,210 @@
 // Package track turns events into calls. It is a pure function of the set of
 // events: their order and repetitions do not matter (D-01, F-7), nothing reads
 // a clock, nothing does I/O.
+//
+// Channels that belong together make a group: by the id the PBX gives the
+// call, and by who dials, answers, transfers and talks to whom where it gives
+// none. A group is reduced to its call from its events in one order, however
+// they arrived.
 package track
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"callbridge/bridge"
 )
+
+// ClickPrefix begins the ids of channels we ask the PBX to make for
+// click-to-call.
+const ClickPrefix = "cb-"
 
 // Options is what the tracker must be told. The zero value works.
 type Options struct {
 	// Number makes a public number of what the PBX gave, "" if it is none. nil
 	// means: seven digits or more that look international get a plus.
 	Number func(pbx, raw string) bridge.Number
-	// Keep is how long, in event time, an ended call is remembered for late
-	// events; 0 means one minute.
+	// OwnNumber is the number clients see when one of us calls and the PBX did
+	// not say (it does as soon as the client's phone is dialled). nil: unknown.
+	OwnNumber func(pbx string) string
+	// Keep is how long, by the PBX's clock, an ended call is remembered for
+	// late events; 0 means one minute.
 	Keep time.Duration
 }
 
-// Calls reduces a set of events to its calls, in order of start.
-func Calls(events []bridge.Event, o Options) []bridge.Call { return nil }
+// ghosts are events of no call; they are forgotten after this time.
+const ghosts = 10 * time.Minute
 
-// Change is what one event did to one call.
-type Change struct {
-	Call bridge.Call // after the event
-	Was  bridge.Call // before it; the zero Call if it is new
-	// Merged are the ids of calls that turned out to be part of this one; they
-	// are no calls of their own any more.
-	Merged []string
-	// Events are the ids of the events of a merged call, which now belong to Call.
-	Events []string
+func (o Options) defaults() Options {
+	if o.Number == nil {
+		o.Number = plainNumber
+	}
+	if o.Keep == 0 {
+		o.Keep = time.Minute
+	}
+	return o
+}
+
+func plainNumber(_, raw string) bridge.Number {
+	s := strings.NewReplacer(" ", "", "-", "", "(", "", ")", "").Replace(raw)
+	plus := strings.HasPrefix(s, "+")
+	s = strings.TrimPrefix(s, "+")
+	if len(s) < 7 || len(s) > 15 || digits(s) != len(s) || !plus && (len(s) < 11 || s[0] == '0') {
+		return ""
+	}
+	return bridge.Number("+" + s)
+}
+
+// Calls reduces a set of events to its calls, in order of start.
+func Calls(events []bridge.Event, o Options) []bridge.Call {
+	t := New(o)
+	t.forgetful = false
+	for i := range events {
+		t.insert(&events[i])
+	}
+	var calls []bridge.Call
+	for _, s := range t.pbx {
+		for g := range s.groups {
+			if c, ok := t.r.reduce(g, s.links); ok {
+				calls = append(calls, c)
+			}
+		}
+	}
+	sortCalls(calls)
+	return calls
+}
+
+func sortCalls(calls []bridge.Call) {
+	slices.SortFunc(calls, func(a, b bridge.Call) int {
+		if c := a.StartedAt.Compare(b.StartedAt.Time); c != 0 {
+			return c
+		}
+		return strings.Compare(a.ID, b.ID)
+	})
 }
 
 // Tracker is Calls fed event by event. It is not safe for concurrent use.
-type Tracker struct{ o Options }
-
-// New makes an empty tracker.
-func New(o Options) *Tracker { return &Tracker{o: o} }
-
-// Add takes an event and returns the calls it changed. An event that was seen
-// before, or that changes nothing, gives none.
-func (t *Tracker) Add(e bridge.Event) []Change { return nil }
-
-// Restore puts an open call back after a restart, with the id it had and the
-// events stored for it. It reports no changes.
-func (t *Tracker) Restore(callID string, events []bridge.Event) {}
-
-// Open returns the calls that have not ended, in order of start.
-func (t *Tracker) Open() []bridge.Call { return nil }
-
-// CallOf returns the id of the call a channel of a PBX is part of, "" if unknown.
-func (t *Tracker) CallOf(pbx, channelID string) string { return "" }
-
-// Rings are the extensions that began to ring with this change.
-func (c *Change) Rings() []string { return nil }
-
-// Stopped are the extensions that rang before and do not ring any more.
-func (c *Change) Stopped() []string { return nil }
-
-// New says that the call was not known before.
-func (c *Change) New() bool { return c.Was.ID == "" }
-
-// Answered says that client and employee began to talk with this change.
-func (c *Change) Answered() bool {
-	return !c.Call.AnsweredAt.IsZero() && c.Was.AnsweredAt.IsZero()
+type Tracker struct {
+	pbx       map[string]*state
+	r         reducer
+	forgetful bool
 }
 
-// Ended says that the call ended with this change.
-func (c *Change) Ended() bool { return c.Call.Ended() && !c.Was.Ended() }
+// New makes an empty tracker.
+func New(o Options) *Tracker {
+	return &Tracker{pbx: map[string]*state{}, r: reducer{o: o.defaults()}, forgetful: true}
+}
+
+// Add takes an event and returns a change for each call it belongs to, also
+// when the record stays the same (Changed says so), so that the event can be
+// filed under its call. An event seen before gives none, and so does one that
+// belongs to no call (yet): a later change has it in Events.
+func (t *Tracker) Add(e bridge.Event) []Change {
+	s := t.state(e.PBX)
+	s.touch(e.At)
+	var out []Change
+	if link(&e) {
+		if !s.addLink(&e) {
+			return nil
+		}
+		for g := range s.groups {
+			if c, ok := t.change(s, g, nil); ok && c.Changed() {
+				out = append(out, c)
+			}
+		}
+		slices.SortFunc(out, func(a, b Change) int { return strings.Compare(a.Call.ID, b.Call.ID) })
+	} else if g, merged := t.insert(&e); g != nil {
+		if c, ok := t.change(s, g, merged); ok {
+			out = append(out, c)
+		}
+	}
+	t.forget(s)
+	return out
+}
+
+// change reduces a group again and tells the difference.
+func (t *Tracker) change(s *state, g *group, merged []*group) (Change, bool) {
+	was, wasCall := g.call, g.isCall
+	call, ok := t.r.reduce(g, s.links)
+	g.call, g.isCall = call, ok
+	if !ok {
+		return Change{}, false
+	}
+	c := Change{Call: call}
+	if wasCall && was.ID == call.ID {
+		c.Was = was
+	} else if wasCall {
+		c.Merged = append(c.Merged, was.ID)
+	}
+	for _, m := range merged {
+		switch {
+		case !m.isCall:
+		case m.call.ID == call.ID:
+			c.Was = m.call
+		default:
+			c.Merged = append(c.Merged, m.call.ID)
+		}
+	}
+	slices.Sort(c.Merged)
+	c.Events, g.fresh = g.fresh, nil
+	if call.Ended() {
+		s.ended = append(s.ended, g)
+	}
+	return c, true
+}
+
+// Restore puts an open call back after a restart, with the id it had and the
+// events stored for it; events of the PBX's link since the call began belong
+// to them. It reports no changes.
+func (t *Tracker) Restore(callID string, events []bridge.Event) {
+	var last *group
+	var s *state
+	for i := range events {
+		e := &events[i]
+		s = t.state(e.PBX)
+		s.touch(e.At)
+		if link(e) {
+			s.addLink(e)
+		} else if g, _ := t.insert(e); g != nil {
+			last = g
+		}
+	}
+	if last == nil {
+		return
+	}
+	// The links of the events decide what is one call, so all are in one group
+	// now, unless facts are missing; the last one then has the id.
+	last.fixed = callID
+	last.fresh = nil
+	last.call, last.isCall = t.r.reduce(last, s.links)
+	if last.isCall && last.call.Ended() {
+		s.ended = append(s.ended, last)
+	}
+}
+
+// Open returns the calls that have not ended, in order of start.
+func (t *Tracker) Open() []bridge.Call {
+	var calls []bridge.Call
+	for _, s := range t.pbx {
+		for g := range s.groups {
+			if g.isCall && !g.call.Ended() {
+				calls = append(calls, g.call)
+			}
+		}
+	}
+	sortCalls(calls)
+	return calls
+}
+
+// CallOf returns the id of the call a channel of a PBX is part of, "" if unknown.
+func (t *Tracker) CallOf(pbx, channelID string) string {
+	if s := t.pbx[pbx]; s != nil {
+		if g := s.byChannel[channelID]; g != nil && g.isCall {
+			return g.call.ID
+		}
+	}
+	return ""
+}
+
+func link(e *bridge.Event) bool { return e.Kind == bridge.LinkLost || e.Kind == bridge.LinkUp }

@@ -22,10 +22,15 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"callbridge/bridge"
 )
 
 //go:embed streams
 var streams embed.FS
+
+//go:embed expected.json
+var expected []byte
 
 // maxLine bounds one line of a stream; the longest recorded one has 120 KB.
 const maxLine = 4 << 20
@@ -166,4 +171,15 @@ func Load(name string) ([]Line, error) {
 		return nil, fmt.Errorf("recorded stream %s: %w", name, err)
 	}
 	return lines, nil
+}
+
+// Expected returns the right records of the recorded streams by name, in order
+// of start, written down by the one who drove the calls. They hold what was
+// known then: no ids, no legs, and no end where it cannot be seen.
+func Expected() map[string][]bridge.Call {
+	var m map[string][]bridge.Call
+	if err := json.Unmarshal(expected, &m); err != nil {
+		panic(err) // the file is part of the program
+	}
+	return m
 }

@@ -1,0 +1,350 @@
+package track
+
+import (
+	"cmp"
+	"strings"
+
+	"callbridge/bridge"
+)
+
+// rank orders events of the same millisecond, so that every set of events has
+// one order, and one in which causes stand before effects.
+func rank(k bridge.EventKind) int {
+	switch k {
+	case bridge.ChannelBegan:
+		return 0
+	case bridge.VariableSet, bridge.ChannelNumber:
+		return 1
+	case bridge.RouteAsked:
+		return 2
+	case bridge.RouteEnded:
+		return 3
+	case bridge.Dialling:
+		return 4
+	case bridge.DialProgress:
+		return 5
+	case bridge.ChannelRinging, bridge.DialRinging:
+		return 6
+	case bridge.DialAnswered:
+		return 7
+	case bridge.ChannelUp:
+		return 8
+	case bridge.HoldBegan:
+		return 10
+	case bridge.HoldEnded:
+		return 11
+	case bridge.BlindTransfer, bridge.AttendedXfer:
+		return 12
+	case bridge.RoomsMerged, bridge.RoomEntered, bridge.RoomLeft:
+		return 13
+	case bridge.Hangup:
+		return 14
+	case bridge.DialEnded:
+		return 15
+	case bridge.ChannelEnded:
+		return 16
+	}
+	return 20
+}
+
+// order is the one order of events: by the PBX's clock, then causes before
+// effects, then by id.
+func order(a, b *bridge.Event) int {
+	if c := a.At.Compare(b.At.Time); c != 0 {
+		return c
+	}
+	if c := cmp.Compare(rank(a.Kind), rank(b.Kind)); c != 0 {
+		return c
+	}
+	return strings.Compare(a.ID, b.ID)
+}
+
+// channel is everything the events of a call tell about one channel.
+type channel struct {
+	id, group  string
+	ext, trunk string
+	helper     bool
+	incoming   bool
+	since      bridge.Time
+
+	// As the first event showed them; dialplans overwrite them later.
+	number, name, exten string
+
+	dialled    bridge.Time // somebody began to dial it
+	dialledBy  string      // "" if the PBX itself did
+	dialString string
+	dialNumber string // its own and the connected number when it was dialled
+	dialOther  string
+	originated bool // the PBX dialled it for nobody: click-to-call
+	progress   bool
+	ring       bridge.Time
+	answer     bridge.Time // a Dial was answered by it
+	up         bool
+	dialEnd    bridge.Time
+	dialResult string
+	hang       bridge.Time // its own side asked for the end
+	hangApp    string      // what it was doing then
+	hangCause  int
+	end        bridge.Time
+	cause      int
+	lost       bool        // it was gone when we came back; end is when we last saw the call
+	seen       bridge.Time // the last time an event showed it
+	held       bool
+	left       bool // its phone handed the call over
+	voicemail  bool
+}
+
+// facts are what the events of a call tell, in any order.
+type facts struct {
+	chans      []channel
+	dir        bridge.Direction
+	did, ext   string
+	queue      string
+	calling    bool // somebody called somebody: it is a call
+	restart    bool // the PBX hung up because it stops
+	last       bridge.Time
+	positive   bridge.Time // the last time the call got further
+	transfers  []*bridge.Event
+	recordings []string
+}
+
+func (f *facts) reset() {
+	clear(f.chans)
+	clear(f.transfers)
+	*f = facts{chans: f.chans[:0], transfers: f.transfers[:0]}
+}
+
+func (f *facts) find(id string) *channel {
+	for i := range f.chans {
+		if f.chans[i].id == id {
+			return &f.chans[i]
+		}
+	}
+	return nil
+}
+
+// see notes what an event shows of a channel. Events come in order, so the
+// first non-empty value is the earliest.
+func (f *facts) see(v *bridge.Channel, at bridge.Time) *channel {
+	if v == nil || v.ID == "" {
+		return nil
+	}
+	c := f.find(v.ID)
+	if c == nil {
+		f.chans = append(f.chans, channel{id: v.ID, since: at, number: v.Number, name: v.CallerNm, exten: v.Exten})
+		c = &f.chans[len(f.chans)-1]
+	}
+	if !v.Since.IsZero() {
+		c.since = v.Since
+	}
+	latest(&c.seen, at)
+	if c.group == "" {
+		c.group = v.Group
+	}
+	if c.ext == "" {
+		c.ext = v.Extension
+	}
+	if c.trunk == "" {
+		c.trunk = v.Trunk
+	}
+	c.helper = c.helper || v.Helper
+	c.incoming = c.incoming || v.Incoming
+	c.up = c.up || v.State == "up"
+	if f.dir == "" {
+		switch d := bridge.Direction(v.Dir); d {
+		case bridge.In, bridge.Out, bridge.Internal:
+			f.dir = d
+		}
+	}
+	if f.did == "" {
+		f.did = v.DID
+	}
+	if f.ext == "" {
+		f.ext = v.Ext
+	}
+	if v.App != "" && !c.helper {
+		f.app(c, v)
+	}
+	return c
+}
+
+// app notes queue and voicemail, which only the dialplan application tells.
+func (f *facts) app(c *channel, v *bridge.Channel) {
+	switch strings.ToLower(v.App) {
+	case "queue":
+		if f.queue == "" {
+			f.queue, _, _ = strings.Cut(v.AppData, ",")
+		}
+	case "voicemail":
+		c.voicemail = true
+	}
+}
+
+func earliest(t *bridge.Time, at bridge.Time) {
+	if t.IsZero() || at.Before(t.Time) {
+		*t = at
+	}
+}
+
+func latest(t *bridge.Time, at bridge.Time) {
+	if at.After(t.Time) {
+		*t = at
+	}
+}
+
+// add takes the next event, in order.
+func (f *facts) add(e *bridge.Event) {
+	leg, peer := f.see(e.Leg, e.At), f.see(e.Peer, e.At)
+	if leg != nil && peer != nil {
+		leg = f.find(e.Leg.ID) // the slice may have moved
+	}
+	for i := range e.More {
+		f.see(&e.More[i], e.At)
+	}
+	if len(e.More) > 0 {
+		if leg != nil {
+			leg = f.find(e.Leg.ID)
+		}
+		if peer != nil {
+			peer = f.find(e.Peer.ID)
+		}
+	}
+	latest(&f.last, e.At)
+	switch e.Kind {
+	case bridge.ChannelRinging:
+		if leg != nil {
+			earliest(&leg.ring, e.At)
+			latest(&f.positive, e.At)
+		}
+	case bridge.ChannelUp:
+		if leg != nil {
+			leg.up = true
+		}
+	case bridge.Dialling, bridge.DialProgress, bridge.DialRinging, bridge.DialAnswered, bridge.DialEnded:
+		f.dial(e, leg, peer)
+	case bridge.HoldBegan, bridge.HoldEnded:
+		if leg != nil {
+			leg.held = e.Kind == bridge.HoldBegan
+		}
+	case bridge.BlindTransfer, bridge.AttendedXfer:
+		if leg == nil || e.Result == bridge.TransferFailed {
+			break
+		}
+		leg.left = true
+		if len(e.More) > 0 {
+			if second := f.find(e.More[0].ID); second != nil {
+				second.left = true
+			}
+		}
+		f.transfers = append(f.transfers, e)
+		latest(&f.positive, e.At)
+	case bridge.Hangup:
+		switch {
+		case leg == nil:
+		case e.Soft:
+			// Q.850 4 is what a PBX gives that is told to stop.
+			f.restart = f.restart || e.Cause == 4
+		case leg.hang.IsZero():
+			leg.hang, leg.hangCause, leg.hangApp = e.At, e.Cause, e.Leg.App
+		}
+	case bridge.ChannelEnded:
+		if leg != nil && leg.end.IsZero() {
+			leg.end, leg.cause = e.At, e.Cause
+		}
+	case bridge.VariableSet:
+		if e.Name == "recording" {
+			f.record(e.Value)
+		}
+	case bridge.RecordingDone:
+		f.record(e.Name)
+	}
+}
+
+func (f *facts) record(name string) {
+	if name == "" {
+		return
+	}
+	for _, n := range f.recordings {
+		if n == name {
+			return
+		}
+	}
+	f.recordings = append(f.recordings, name)
+}
+
+func (f *facts) dial(e *bridge.Event, leg, peer *channel) {
+	if peer == nil {
+		return
+	}
+	if leg != nil && !leg.helper {
+		f.calling = true
+	}
+	switch e.Kind {
+	case bridge.Dialling:
+		if peer.dialled.IsZero() {
+			peer.dialled, peer.dialString = e.At, e.Dialled
+			peer.dialNumber, peer.dialOther = e.Peer.Number, e.Peer.Other
+			if leg != nil {
+				peer.dialledBy = leg.id
+			}
+		}
+		if leg == nil {
+			f.calling = true
+			peer.originated = true
+		}
+		latest(&f.positive, e.At)
+	case bridge.DialProgress:
+		peer.progress = true
+	case bridge.DialRinging:
+		earliest(&peer.ring, e.At)
+		latest(&f.positive, e.At)
+	case bridge.DialAnswered:
+		earliest(&peer.answer, e.At)
+		latest(&f.positive, e.At)
+	case bridge.DialEnded:
+		// A queue tells the end of a loser twice.
+		if peer.dialEnd.IsZero() {
+			peer.dialEnd, peer.dialResult = e.At, e.Result
+		}
+	}
+}
+
+// rings says whether the phone rings at the moment.
+func (c *channel) rings() bool {
+	return !c.ring.IsZero() && c.answer.IsZero() && c.over().IsZero()
+}
+
+// over is when this leg's part ended; zero while it lives.
+func (c *channel) over() bridge.Time {
+	if c.answer.IsZero() && !c.dialEnd.IsZero() && (c.end.IsZero() || c.dialEnd.Before(c.end.Time)) {
+		return c.dialEnd
+	}
+	return c.end
+}
+
+// older orders channels: by creation, the one that came in first, then by the
+// number at the end of the id, which counts up.
+func older(a, b *channel) int {
+	if c := a.since.Compare(b.since.Time); c != 0 {
+		return c
+	}
+	if a.incoming != b.incoming {
+		if a.incoming {
+			return -1
+		}
+		return 1
+	}
+	return natural(a.id, b.id)
+}
+
+// natural compares ids so that x.9 stands before x.10.
+func natural(a, b string) int {
+	i, j := strings.LastIndexByte(a, '.'), strings.LastIndexByte(b, '.')
+	if c := strings.Compare(a[:i+1], b[:j+1]); c != 0 {
+		return c
+	}
+	if c := cmp.Compare(len(a), len(b)); c != 0 {
+		return c
+	}
+	return strings.Compare(a, b)
+}

@@ -1,0 +1,221 @@
+package track
+
+import (
+	"callbridge/bridge"
+)
+
+// result says how one phone's part ended.
+func (r *reducer) result(c *channel) bridge.LegResult {
+	switch {
+	case !c.answer.IsZero():
+		return bridge.LegAnswered
+	case c.dialResult == bridge.DialForwarded:
+		return bridge.LegForwarded
+	case c.cause == 26: // answered elsewhere
+		return bridge.LegElsewhere
+	case c.dialResult == bridge.DialBusy, c.cause == 17:
+		return bridge.LegBusy
+	case c.cause == 21:
+		return bridge.LegRejected
+	case c.dialResult == bridge.DialCancelled:
+		if r.elsewhere(c) {
+			return bridge.LegElsewhere
+		}
+		return bridge.LegCancelled
+	case c.lost:
+		return bridge.LegCancelled
+	case c.ring.IsZero():
+		return bridge.LegUnavailable
+	}
+	return bridge.LegNoAnswer
+}
+
+// elsewhere says whether another took the call while c was being called.
+func (r *reducer) elsewhere(c *channel) bool {
+	over := c.over()
+	for _, l := range r.legs {
+		if l != c && !l.answer.IsZero() && !l.answer.Before(c.dialled.Time) && (over.IsZero() || !l.answer.After(over.Time)) {
+			return true
+		}
+	}
+	return false
+}
+
+// causeReason names what a cause of its own says; "" for the others.
+func causeReason(cause int) bridge.Reason {
+	switch cause {
+	case 17:
+		return bridge.Busy
+	case 21:
+		return bridge.Rejected
+	case 1, 3, 22, 28:
+		return bridge.BadNumber
+	case 34, 38, 41, 42, 44:
+		return bridge.Congestion
+	case 20, 27:
+		return bridge.Unavailable
+	}
+	return ""
+}
+
+// missed says why nobody talked to the one who called (in and internal).
+func (r *reducer) missed(call *bridge.Call, root *channel) (bridge.Reason, int) {
+	if root.voicemail {
+		return bridge.Voicemail, root.cause // D-06: a missed call with a message
+	}
+	phones, live := 0, false
+	for _, l := range r.legs {
+		if l == root || l.dialResult == bridge.DialForwarded {
+			continue
+		}
+		phones++
+		over := l.over()
+		live = live || root.hang.IsZero() || over.IsZero() || !over.Before(root.hang.Time)
+	}
+	if !root.hang.IsZero() {
+		switch {
+		case root.hangApp == "Queue" || call.Queue != "" && live:
+			return bridge.AbandonedQueue, root.cause
+		case phones == 0 && root.up:
+			return bridge.AbandonedIVR, root.cause
+		case phones == 0 || live:
+			return bridge.CallerHungUp, root.cause
+		}
+		// He hung up after the phones had said no: that is the reason.
+	}
+	if phones == 0 {
+		switch reason := causeReason(root.cause); {
+		case root.cause == 21:
+			return bridge.BlockedByPBX, root.cause
+		case reason != "":
+			return reason, root.cause
+		case root.up:
+			return bridge.AbandonedIVR, root.cause
+		}
+		return bridge.BlockedByPBX, root.cause
+	}
+	// One phone that rang out outweighs busy ones, and those the unreachable.
+	best, reason, cause := -1, bridge.ReasonUnknown, root.cause
+	for _, l := range r.legs {
+		if l == root {
+			continue
+		}
+		weight, why := 0, bridge.Unavailable
+		switch r.result(l) {
+		case bridge.LegNoAnswer, bridge.LegCancelled, bridge.LegElsewhere:
+			weight, why = 3, bridge.NoAnswer
+		case bridge.LegBusy:
+			weight, why = 2, bridge.Busy
+		case bridge.LegRejected:
+			weight, why = 1, bridge.Rejected
+		case bridge.LegForwarded:
+			continue
+		}
+		if weight > best {
+			best, reason = weight, why
+			if l.cause != 0 {
+				cause = l.cause
+			}
+		}
+	}
+	return reason, cause
+}
+
+// failed says why we did not reach the client (out).
+func (r *reducer) failed(root *channel) (bridge.Reason, int) {
+	var client *channel // the last attempt counts: a spare line may have been tried
+	for _, l := range r.legs {
+		if l != root && (l.trunk != "" || root.trunk != "") {
+			client = l
+		}
+	}
+	if root.originated && root.ext != "" && root.answer.IsZero() && client == nil {
+		switch {
+		case !root.hang.IsZero() || root.cause == 17 || root.cause == 21:
+			return bridge.AgentRejected, root.cause
+		}
+		return bridge.AgentNoAnswer, root.cause
+	}
+	if client == nil {
+		switch reason := causeReason(root.cause); {
+		case !root.hang.IsZero():
+			return bridge.CancelledByAgent, root.cause
+		case root.cause == 21:
+			return bridge.BlockedByPBX, root.cause
+		case reason != "":
+			return reason, root.cause
+		}
+		return bridge.ReasonUnknown, root.cause
+	}
+	over := client.over()
+	if !root.hang.IsZero() && (over.IsZero() || !over.Before(root.hang.Time)) {
+		return bridge.CancelledByAgent, root.cause
+	}
+	if client.dialResult == bridge.DialBusy {
+		return bridge.Busy, client.cause
+	}
+	if reason := causeReason(client.cause); reason != "" {
+		return reason, client.cause
+	}
+	switch {
+	case client.dialResult == bridge.DialCongestion:
+		return bridge.Congestion, client.cause
+	case client.ring.IsZero() && !client.progress && over.Sub(client.dialled).Seconds() < 1:
+		return bridge.Unavailable, client.cause
+	}
+	cause := client.cause
+	if cause == 0 {
+		cause = root.cause
+	}
+	return bridge.NoAnswer, cause
+}
+
+// hungUpBy says whose side ended the call: the first channel of those that
+// were in it to the last whose own side asked for the end. The PBX's own
+// requests are marked soft and count for nobody (reference/ari.md 5.6).
+func (r *reducer) hungUpBy(call *bridge.Call, root *channel, answered bool) bridge.Side {
+	var first *channel
+	consider := func(c *channel) {
+		if !c.hang.IsZero() && (first == nil || c.hang.Before(first.hang.Time)) {
+			first = c
+		}
+	}
+	consider(root)
+	if root.left || first != nil && root.ext != "" && root.hang.Before(r.f.positive.Time) {
+		first = nil // an employee who handed the call over did not end it
+	}
+	for _, l := range r.legs {
+		switch {
+		case l == root || l.left || l.answer.IsZero():
+		case l.trunk != "" || !l.hang.Before(r.f.positive.Time):
+			consider(l)
+		}
+	}
+	if first != nil {
+		return side(first)
+	}
+	if answered {
+		return bridge.ByPBX
+	}
+	// The last of those who were called may have refused.
+	var last *channel
+	for _, l := range r.legs {
+		if last == nil || l.over().After(last.over().Time) {
+			last = l
+		}
+	}
+	if last == nil || last.hang.IsZero() || last.hang.Before(r.f.positive.Time) {
+		return bridge.ByPBX
+	}
+	if last.trunk != "" && call.Reason != bridge.Busy && call.Reason != bridge.Rejected {
+		return bridge.ByPBX // the provider, not the client
+	}
+	return side(last)
+}
+
+func side(c *channel) bridge.Side {
+	if c.trunk != "" {
+		return bridge.ByClient
+	}
+	return bridge.ByAgent
+}

@@ -1,0 +1,496 @@
+package track
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"callbridge/bridge"
+)
+
+// reducer makes a call of facts. It is used again for the next call, so that
+// reducing costs little memory.
+type reducer struct {
+	o Options
+	f facts
+	// legs are pointers into f.chans: the phones and outside lines that were
+	// called or that answered, in order.
+	legs []*channel
+}
+
+// reduce makes the call out of its events, in order, and of the PBX's own
+// (links), in order. ok is false if the events are no call (yet).
+func (r *reducer) reduce(g *group, links []*bridge.Event) (call bridge.Call, ok bool) {
+	f := &r.f
+	f.reset()
+	for _, e := range g.events {
+		f.add(e)
+	}
+	root := r.root()
+	if root == nil {
+		return call, false
+	}
+	if !f.calling && !root.incoming && !strings.HasPrefix(root.id, ClickPrefix) {
+		return call, false // a leg nobody dialled yet: it will turn out to be part of a call
+	}
+	gaps, restarted := r.links(g, links)
+	r.called(root)
+
+	call = bridge.Call{
+		ID: g.callID(root), PBX: g.pbx, StartedAt: root.since,
+		Rang: []string{}, AnsweredBy: []string{}, Transfers: []bridge.Transfer{}, Legs: []bridge.Leg{},
+		Recordings: []bridge.Recording{}, Gaps: gaps, Queue: f.queue, PBXCallID: root.group,
+	}
+	if call.PBXCallID == "" {
+		call.PBXCallID = root.id
+	}
+	if strings.HasPrefix(root.id, ClickPrefix) {
+		call.ClickID = root.id
+	}
+	call.Direction = r.direction(root)
+	r.parties(&call, g, root)
+	answer := r.answer(&call, root)
+	if answer != nil {
+		call.AnsweredAt = answer.answer
+	}
+	ended, endedAt, lost := r.end(root)
+	r.fillLegs(&call, root, endedAt)
+	r.fillTransfers(&call)
+	if answer != nil {
+		r.fillAnswered(&call, root)
+		r.fillRecordings(&call)
+		call.WaitMS = span(call.StartedAt, call.AnsweredAt)
+	}
+	if !ended {
+		return call, true
+	}
+	call.EndedAt = endedAt
+	switch {
+	case answer != nil:
+		call.Outcome = bridge.Answered
+		call.Cause = root.cause
+		call.TalkMS = span(call.AnsweredAt, call.EndedAt)
+	case call.Direction == bridge.Out:
+		call.Outcome = bridge.Failed
+		call.Reason, call.Cause = r.failed(root)
+	default:
+		call.Outcome = bridge.Missed
+		call.Reason, call.Cause = r.missed(&call, root)
+	}
+	if answer == nil {
+		call.WaitMS = span(call.StartedAt, call.EndedAt)
+	}
+	if lost {
+		call.Cause = 0
+		if answer == nil {
+			call.Reason = bridge.ReasonUnknown
+			if restarted {
+				call.Reason = bridge.PBXRestarted
+			}
+		}
+	} else {
+		call.HungUpBy = r.hungUpBy(&call, root, answer != nil)
+		if f.restart && answer == nil && call.HungUpBy == bridge.ByPBX {
+			call.Reason = bridge.PBXRestarted
+		}
+	}
+	return call, true
+}
+
+func span(from, to bridge.Time) *int64 {
+	ms := to.Sub(from).Milliseconds()
+	return &ms
+}
+
+// root is the channel the call began with: a client's before a colleague's,
+// then the oldest. A consultation that was merged in is thus never the root,
+// and neither is a call among colleagues that a client was connected to.
+func (r *reducer) root() *channel {
+	f := &r.f
+	var best *channel
+	class := func(c *channel) int {
+		switch {
+		case c.trunk != "" && c.incoming:
+			return 0
+		case c.ext != "" && strings.HasPrefix(c.id, ClickPrefix):
+			return 1
+		case c.ext != "":
+			for i := range f.chans {
+				if f.chans[i].trunk != "" && f.chans[i].dialledBy == c.id {
+					return 1
+				}
+			}
+		}
+		return 2
+	}
+	bestClass := 0
+	for pass := range 2 {
+		for i := range f.chans {
+			c := &f.chans[i]
+			if c.helper || pass == 0 && !c.dialled.IsZero() && !c.originated && !c.incoming {
+				continue
+			}
+			n := class(c)
+			if best == nil || n < bestClass || n == bestClass && older(c, best) < 0 {
+				best, bestClass = c, n
+			}
+		}
+		if best != nil {
+			break // else all legs were dialled by helpers: take the oldest
+		}
+	}
+	return best
+}
+
+// called collects the legs that were called or answered, in order.
+func (r *reducer) called(root *channel) {
+	r.legs = r.legs[:0]
+	for i := range r.f.chans {
+		c := &r.f.chans[i]
+		if c.helper || c.ext == "" && c.trunk == "" {
+			continue
+		}
+		if c.dialled.IsZero() && c.answer.IsZero() && (c.ring.IsZero() || c.incoming) {
+			continue
+		}
+		r.legs = append(r.legs, c)
+	}
+	slices.SortFunc(r.legs, func(a, b *channel) int {
+		x, y := a.begun(), b.begun()
+		if c := x.Compare(y.Time); c != 0 {
+			return c
+		}
+		return older(a, b)
+	})
+}
+
+func (c *channel) begun() bridge.Time {
+	if !c.dialled.IsZero() {
+		return c.dialled
+	}
+	if !c.answer.IsZero() {
+		return c.answer
+	}
+	return c.ring
+}
+
+// direction is what the operator's dialplan says, else what the first channel
+// and the first leg it called are (reference/ari.md 5.2). Nothing later
+// changes it (D-21, D-22).
+func (r *reducer) direction(root *channel) bridge.Direction {
+	if r.f.dir != "" {
+		return r.f.dir
+	}
+	if root.trunk != "" {
+		if root.originated {
+			return bridge.Out
+		}
+		return bridge.In
+	}
+	for _, l := range r.legs {
+		if l == root {
+			continue
+		}
+		if l.trunk != "" {
+			return bridge.Out
+		}
+		return bridge.Internal
+	}
+	// Nobody was called yet: the number tells.
+	n := root.exten
+	if !root.incoming {
+		n = root.dialOther
+		if n == "" {
+			n = root.dialNumber
+		}
+		if n == "" || n == root.ext {
+			return bridge.Out
+		}
+	}
+	if digits(n) >= 6 {
+		return bridge.Out
+	}
+	return bridge.Internal
+}
+
+func digits(s string) int {
+	n := 0
+	for i := range len(s) {
+		if s[i] >= '0' && s[i] <= '9' {
+			n++
+		}
+	}
+	return n
+}
+
+// clean drops dialplan extensions that are no numbers (s, h, i, t).
+func clean(exten string) string {
+	if digits(exten) == 0 {
+		return ""
+	}
+	return exten
+}
+
+// parties fills client, line and agent.
+func (r *reducer) parties(call *bridge.Call, g *group, root *channel) {
+	f := &r.f
+	line := f.did
+	switch call.Direction {
+	case bridge.In:
+		call.ClientRaw, call.ClientName = root.number, root.name
+		if line == "" {
+			line = clean(root.exten)
+		}
+	case bridge.Out:
+		call.Agent = r.agent(root)
+		var trunk *channel
+		for _, l := range r.legs {
+			if l.trunk != "" {
+				trunk = l
+				break
+			}
+		}
+		raw := ""
+		if root.incoming {
+			raw = clean(root.exten)
+		}
+		switch {
+		case trunk == nil:
+			if raw == "" && root.dialNumber != root.ext {
+				raw = root.dialNumber // click-to-call: the phone shows the client's number
+			}
+		default:
+			if (raw == "" || r.number(g, raw) == "") && clean(trunk.dialString) != "" {
+				raw = trunk.dialString
+			}
+			if line == "" {
+				// One of the two is the client, the other what he sees.
+				line = trunk.dialOther
+				if line == raw || line == call.Agent {
+					line = trunk.dialNumber
+				}
+				if line == raw || line == call.Agent {
+					line = ""
+				}
+			}
+		}
+		call.ClientRaw = raw
+		if line == "" && r.o.OwnNumber != nil {
+			line = r.o.OwnNumber(g.pbx)
+		}
+	case bridge.Internal:
+		call.Agent = r.agent(root)
+		return
+	}
+	call.Client = r.number(g, call.ClientRaw)
+	call.Line = line
+	if n := r.number(g, line); n != "" {
+		call.Line = string(n)
+	}
+}
+
+func (r *reducer) agent(root *channel) string {
+	if root.ext != "" {
+		return root.ext
+	}
+	if r.f.ext != "" {
+		return r.f.ext
+	}
+	for _, l := range r.legs {
+		if l.ext != "" {
+			return l.ext
+		}
+	}
+	return ""
+}
+
+// number asks the normaliser, and remembers the few numbers of a call.
+func (r *reducer) number(g *group, raw string) bridge.Number {
+	if raw == "" {
+		return ""
+	}
+	for i := range g.numbers {
+		if g.numbers[i].raw == raw {
+			return g.numbers[i].number
+		}
+	}
+	n := r.o.Number(g.pbx, raw)
+	g.numbers = append(g.numbers, rawNumber{raw, n})
+	return n
+}
+
+// answer is the leg whose answer made the two sides talk: a phone's for a
+// client who calls, the client's when we call (reference/ari.md 5.5). A
+// channel that is only up is no answer: queues and menus do that.
+func (r *reducer) answer(call *bridge.Call, root *channel) *channel {
+	var best *channel
+	client := false // only the client's leg counts
+	if call.Direction == bridge.Out && root.trunk == "" {
+		for _, l := range r.legs {
+			client = client || l.trunk != ""
+		}
+	}
+	for _, l := range r.legs {
+		if l == root || l.answer.IsZero() || client && l.trunk == "" {
+			continue
+		}
+		if best == nil || l.answer.Before(best.answer.Time) {
+			best = l
+		}
+	}
+	return best
+}
+
+// end says whether all channels are gone, and when that was. The helpers'
+// ends do not matter.
+func (r *reducer) end(root *channel) (ended bool, at bridge.Time, lost bool) {
+	for i := range r.f.chans {
+		c := &r.f.chans[i]
+		if c.helper || c.ext == "" && c.trunk == "" {
+			continue
+		}
+		if c.end.IsZero() {
+			return false, bridge.Time{}, false
+		}
+		latest(&at, c.end)
+		lost = lost || c.lost
+	}
+	// The first channel's end is the call's, if the others only follow it.
+	if at.Sub(root.end) <= time.Second {
+		at = root.end
+	}
+	return true, at, lost
+}
+
+// fillLegs fills legs and rang.
+func (r *reducer) fillLegs(call *bridge.Call, root *channel, endedAt bridge.Time) {
+	if call.Direction == bridge.Out && root.ext != "" && root.dialled.IsZero() && !call.AnsweredAt.IsZero() {
+		// The phone that called: its part begins when the client answers.
+		l := bridge.Leg{Extension: root.ext, AnswerAt: call.AnsweredAt, EndAt: root.end, Held: root.held && root.end.IsZero()}
+		if !l.EndAt.IsZero() {
+			l.Result, l.TalkMS, l.Cause = bridge.LegAnswered, span(l.AnswerAt, l.EndAt), root.cause
+		}
+		call.Legs = append(call.Legs, l)
+	}
+	var rang []*channel
+	for _, c := range r.legs {
+		if c.ext == "" {
+			continue
+		}
+		l := bridge.Leg{Extension: c.ext, DialledAt: c.dialled, RingAt: c.ring, AnswerAt: c.answer, EndAt: c.over(), Cause: c.cause}
+		if !c.ring.IsZero() {
+			rang = append(rang, c)
+		}
+		if l.EndAt.IsZero() {
+			l.Held = c.held && !c.answer.IsZero()
+		} else {
+			l.Result = r.result(c)
+			if !l.AnswerAt.IsZero() {
+				from := l.AnswerAt
+				if c == root { // click-to-call: the phone waited for the client
+					latest(&from, call.AnsweredAt)
+				}
+				if (c != root || !call.AnsweredAt.IsZero()) && !from.After(l.EndAt.Time) {
+					l.TalkMS = span(from, l.EndAt)
+				}
+			}
+		}
+		call.Legs = append(call.Legs, l)
+	}
+	slices.SortStableFunc(rang, func(a, b *channel) int {
+		if c := a.ring.Compare(b.ring.Time); c != 0 {
+			return c
+		}
+		return older(a, b)
+	})
+	for _, c := range rang {
+		call.Rang = add(call.Rang, c.ext)
+	}
+}
+
+func add(list []string, s string) []string {
+	if s == "" || slices.Contains(list, s) {
+		return list
+	}
+	return append(list, s)
+}
+
+// fillAnswered fills answered_by: who talked, in order.
+func (r *reducer) fillAnswered(call *bridge.Call, root *channel) {
+	if call.Direction == bridge.Out && root.trunk == "" {
+		call.AnsweredBy = add(call.AnsweredBy, call.Agent)
+	}
+	var talked []*channel
+	for _, l := range r.legs {
+		if l != root && l.ext != "" && !l.answer.IsZero() && !l.answer.Before(call.AnsweredAt.Time) {
+			talked = append(talked, l)
+		}
+	}
+	slices.SortStableFunc(talked, func(a, b *channel) int { return a.answer.Compare(b.answer.Time) })
+	for _, l := range talked {
+		call.AnsweredBy = add(call.AnsweredBy, l.ext)
+	}
+}
+
+// fillTransfers tells who handed the call to whom, and whether that one took it.
+func (r *reducer) fillTransfers(call *bridge.Call) {
+	for i, e := range r.f.transfers {
+		t := bridge.Transfer{Type: "blind", From: e.Leg.Extension, To: e.Dialled, At: e.At}
+		if e.Kind == bridge.BlindTransfer {
+			for _, l := range r.legs {
+				after := !l.answer.IsZero() && !l.answer.Before(e.At.Time)
+				next := i+1 < len(r.f.transfers) && l.answer.After(r.f.transfers[i+1].At.Time)
+				t.Answered = t.Answered || after && !next
+			}
+		} else {
+			t.Type = "attended"
+			if to := r.target(e); to != nil {
+				t.To = to.ext
+				if t.To == "" {
+					t.To = clean(to.dialString)
+				}
+				t.Answered = !to.answer.IsZero() || to.incoming
+			}
+		}
+		call.Transfers = append(call.Transfers, t)
+	}
+}
+
+// target is whom an attended transfer connects the client to. The PBX names
+// him only if he had answered; else it is the leg called last by then.
+func (r *reducer) target(e *bridge.Event) *channel {
+	if len(e.More) == 3 {
+		for _, i := range []int{2, 1} { // target, else the other side if the client was called second
+			if c := r.f.find(e.More[i].ID); c != nil && !c.helper && c.ext != "" && c.ext != e.Leg.Extension {
+				return c
+			}
+		}
+		if c := r.f.find(e.More[2].ID); c != nil && !c.helper {
+			return c
+		}
+	}
+	for _, l := range slices.Backward(r.legs) {
+		over := l.over()
+		if !l.dialled.IsZero() && !l.dialled.After(e.At.Time) && l.ext != e.Leg.Extension && (over.IsZero() || over.After(e.At.Time)) {
+			return l
+		}
+	}
+	return nil
+}
+
+// fillRecordings names the files of an answered call: as the PBX told, else
+// by the call's id, which is how the installation guide has them named.
+func (r *reducer) fillRecordings(call *bridge.Call) {
+	for _, n := range r.f.recordings {
+		call.Recordings = append(call.Recordings, bridge.Recording{Name: n})
+	}
+	if len(call.Recordings) > 0 || call.Direction == bridge.Internal {
+		return
+	}
+	for i := range r.f.chans {
+		if r.f.chans[i].group != "" {
+			call.Recordings = append(call.Recordings, bridge.Recording{Name: call.PBXCallID + ".wav"})
+			return
+		}
+	}
+}

@@ -80,7 +80,9 @@ func (m *Map) put(ext string, e crm.Employee) {
 	m.byExt[ext] = e
 }
 
-func (m *Map) issue(format string, args ...any) { m.issues = append(m.issues, fmt.Sprintf(format, args...)) }
+func (m *Map) issue(format string, args ...any) {
+	m.issues = append(m.issues, fmt.Sprintf(format, args...))
+}
 
 // ByExtension returns the CRM user with this phone.
 func (m *Map) ByExtension(ext string) (crm.Employee, bool) { e, ok := m.byExt[ext]; return e, ok }

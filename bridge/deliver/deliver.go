@@ -1,0 +1,90 @@
+// Package deliver carries out actions: it takes deliveries of one integration
+// from the store in the order of each client, has the CRM adapter do them, and
+// writes down what became of each. It never decides what is wanted; the rules
+// did. What happens after an error is decided by its fault.Kind alone.
+package deliver
+
+import (
+	"context"
+	"time"
+
+	"callbridge/bridge"
+	"callbridge/crm"
+)
+
+// Store is what a worker needs of the store.
+type Store interface {
+	// Claim takes up to n rows that are due, each the oldest open one of its
+	// client, and leases them to the caller. A row whose lease ran out comes
+	// back with Look set.
+	Claim(ctx context.Context, integration string, now time.Time, lease time.Duration, n int) ([]bridge.Delivery, error)
+	// Finish writes the outcome of an attempt.
+	Finish(ctx context.Context, d bridge.Delivery) error
+	// NextDue says when the next row is due; ok is false if nothing waits.
+	NextDue(ctx context.Context, integration string) (at time.Time, ok bool, err error)
+	// HoldIntegration holds every open row of the integration.
+	HoldIntegration(ctx context.Context, integration string, since time.Time, reason string) error
+	// HoldKind holds every open row of one kind of action.
+	HoldKind(ctx context.Context, integration string, kind bridge.ActionKind, reason string) error
+	// CallRecord returns a stored call.
+	CallRecord(ctx context.Context, id string) (bridge.Call, error)
+	// OfCall returns the integration's deliveries of one call, oldest first.
+	OfCall(ctx context.Context, integration, callID string) ([]bridge.Delivery, error)
+	// AddAttempt keeps what was sent and answered, masked.
+	AddAttempt(ctx context.Context, a Attempt) error
+}
+
+// Attempt is the trace of one try, for the ledger's page.
+type Attempt struct {
+	DeliveryID int64
+	N          int
+	At         time.Time
+	Took       time.Duration
+	Trace      []crm.Exchange
+	ErrorKind  string
+	Error      string
+}
+
+// People joins extensions, e-mails and CRM users of one integration.
+type People interface {
+	// ByExtension returns the CRM user with this phone; ok is false if the
+	// CRM's telephony settings do not list it (M-2.1.6).
+	ByExtension(ext string) (crm.Employee, bool)
+	ByEmail(email string) (crm.Employee, bool)
+	ByUser(id crm.UserID) (crm.Employee, bool)
+}
+
+// Observer counts; all methods must be quick.
+type Observer interface {
+	Delivered(integration string, kind bridge.ActionKind, result string, took time.Duration)
+	Held(integration, reason string)
+}
+
+// Target is one integration with everything that is needed to deliver to it.
+type Target struct {
+	Settings bridge.Integration
+	Title    string // of the CRM, for notes
+	Client   crm.Client
+	Book     *Book
+	People   People
+	Lines    func(number string) bridge.Line
+	// Employee gives the name of an extension's owner, "" if unknown.
+	Employee func(extension string) string
+	// RecordURL returns a link the CRM can play, "" if the call has no recording.
+	RecordURL func(call *bridge.Call) string
+	Zone      *time.Location
+}
+
+// Limits of one attempt. The lease outlasts the attempt, so that a row comes
+// back only if its worker died.
+const (
+	attemptLimit = 45 * time.Second
+	lease        = 75 * time.Second
+	// giveUp is how long a row is retried after temporary trouble: longer
+	// than the three days of a resend (design.md 4.7).
+	giveUp = 5 * 24 * time.Hour
+	// popupLimit is how old a ring may be for the CRM's own pop-up.
+	popupLimit = 90 * time.Second
+	// bookAge is how long a found contact is trusted without asking again.
+	bookAge = 12 * time.Hour
+)

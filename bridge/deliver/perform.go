@@ -1,0 +1,439 @@
+package deliver
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"callbridge/bridge"
+	"callbridge/bridge/fault"
+	"callbridge/bridge/rules"
+	"callbridge/crm"
+)
+
+// job is one attempt: the row, its call, and what was found out on the way.
+type job struct {
+	w     *Worker
+	t     *Target
+	row   bridge.Delivery
+	call  bridge.Call
+	entry Entry // the client in this CRM
+	notes []string
+}
+
+func (j *job) note(format string, args ...any) {
+	j.notes = append(j.notes, fmt.Sprintf(format, args...))
+}
+
+// skip ends the row without doing anything in the CRM.
+func (j *job) skip(format string, args ...any) error {
+	j.row.State = bridge.Skipped
+	j.note(format, args...)
+	return nil
+}
+
+func (j *job) made(m crm.Made) {
+	j.row.ObjectID, j.row.ObjectURL = string(m.ID), m.URL
+	if m.Found {
+		j.note("was already there")
+	}
+}
+
+// perform makes one attempt. The row returned has the state Trying unless the
+// action turned out not to be wanted; judge does the rest.
+func (w *Worker) perform(ctx context.Context, d bridge.Delivery) (bridge.Delivery, error) {
+	call, err := w.store.CallRecord(ctx, d.CallID)
+	if err != nil {
+		return d, fmt.Errorf("call %s: %w", d.CallID, err)
+	}
+	j := &job{w: w, t: &w.target, row: d, call: call}
+	err = j.run(ctx)
+	if len(j.notes) > 0 {
+		j.row.Note = strings.Join(j.notes, "; ")
+	} else if err == nil {
+		j.row.Note = ""
+	}
+	return j.row, err
+}
+
+func (j *job) run(ctx context.Context) error {
+	switch j.row.Action.Kind {
+	case bridge.ActPopup:
+		return j.popup(ctx)
+	case bridge.ActContact:
+		return j.contact(ctx)
+	case bridge.ActFields:
+		return j.fields(ctx)
+	case bridge.ActCall:
+		return j.logCall(ctx)
+	case bridge.ActCommunication:
+		return j.communication(ctx)
+	case bridge.ActTask:
+		return j.task(ctx)
+	case bridge.ActProcess:
+		return j.process(ctx)
+	}
+	return fault.New(fault.Invalid, "deliver", "unknown kind of action %q", j.row.Action.Kind)
+}
+
+// client finds the client of the call and checks the rule's "known". done is
+// true when the row is thereby finished.
+func (j *job) client(ctx context.Context) (done bool, err error) {
+	if j.entry, err = j.t.Book.Find(ctx, j.call.Client, bookAge); err != nil {
+		return false, err
+	}
+	if !j.entry.Found() && j.call.Client != "" && !j.entry.At.IsZero() && j.w.now().Sub(j.entry.At) > time.Minute {
+		// "Nobody" may be out of date: somebody may have made the contact since.
+		if j.entry, err = j.t.Book.Find(ctx, j.call.Client, 0); err != nil {
+			return false, err
+		}
+	}
+	if j.entry.Several > 1 {
+		j.note("%d contacts have this number; the oldest, %s, is used", j.entry.Several, j.entry.Contact.ID)
+	}
+	want := j.row.Action.Known
+	if want == nil {
+		return false, nil
+	}
+	known, why, err := j.known(ctx)
+	if err != nil {
+		return false, err
+	}
+	if known != *want {
+		return true, j.skip("the rule wants %s, but %s", map[bool]string{true: "a known client", false: "a new client"}[*want], why)
+	}
+	j.note("%s", why)
+	return false, nil
+}
+
+// known says whether the client was in the CRM before this call. A contact
+// that this very call made does not count.
+func (j *job) known(ctx context.Context) (bool, string, error) {
+	if !j.entry.Found() {
+		return false, "no contact has the number", nil
+	}
+	rows, err := j.w.store.OfCall(ctx, j.row.Integration, j.row.CallID)
+	if err != nil {
+		return false, "", err
+	}
+	for _, r := range rows {
+		if r.Action.Kind == bridge.ActContact && r.State == bridge.Done && r.ObjectID == string(j.entry.Contact.ID) && r.Note != noteExisted {
+			return false, "contact " + r.ObjectID + " was made for this call", nil
+		}
+	}
+	return true, "contact " + string(j.entry.Contact.ID) + " has the number", nil
+}
+
+const noteExisted = "the client is in the CRM already"
+
+func (j *job) contact(ctx context.Context) error {
+	if j.call.Client == "" {
+		return j.skip("the number is withheld or no public one: there is nothing to make a contact of")
+	}
+	// Always a fresh look: nobody else makes contacts of this number for us
+	// meanwhile, since the rows of one client run one at a time (F-5, D-20).
+	entry, err := j.t.Book.Find(ctx, j.call.Client, 0)
+	if err != nil {
+		return err
+	}
+	j.entry = entry
+	if entry.Found() {
+		j.row.ObjectID, j.row.ObjectURL = string(entry.Contact.ID), entry.Contact.URL
+		if !j.row.Look {
+			j.note(noteExisted)
+		}
+		return nil
+	}
+	who, err := j.responsible(ctx)
+	if err != nil {
+		return err
+	}
+	data := j.data()
+	name, err := j.expand(j.row.Action.Title, data)
+	if err != nil {
+		return err
+	}
+	if name == "" {
+		name = cmpOr(j.call.ClientName, data.Client.Phone)
+	}
+	fields, err := j.expandAll(j.row.Action.Fields, data)
+	if err != nil {
+		return err
+	}
+	c, err := j.t.Client.CreateContact(ctx, j.key(), crm.NewContact{Name: name, Phone: j.call.Client,
+		Responsible: who, Source: j.source(), Fields: fields})
+	if err != nil {
+		return err
+	}
+	j.row.ObjectID, j.row.ObjectURL = string(c.ID), c.URL
+	return j.t.Book.Remember(ctx, j.call.Client, c)
+}
+
+func (j *job) fields(ctx context.Context) error {
+	fw, ok := j.t.Client.(crm.FieldWriter)
+	if !ok {
+		return j.skip("%s has no fields to write", j.t.Title)
+	}
+	if done, err := j.client(ctx); done || err != nil {
+		return err
+	}
+	if !j.entry.Found() {
+		return j.skip("there is no contact to write into")
+	}
+	fields, err := j.expandAll(j.row.Action.Fields, j.data())
+	if err != nil {
+		return err
+	}
+	for k, v := range fields {
+		if v == "" {
+			delete(fields, k) // an empty value of ours never wipes one of the CRM's
+		}
+	}
+	if len(fields) == 0 {
+		return j.skip("none of the fields has a value for this call")
+	}
+	if err := fw.UpdateContact(ctx, j.entry.Contact.ID, fields); err != nil {
+		return err
+	}
+	j.row.ObjectID, j.row.ObjectURL = string(j.entry.Contact.ID), j.entry.Contact.URL
+	return nil
+}
+
+func (j *job) popup(ctx context.Context) error {
+	p, ok := j.t.Client.(crm.Popper)
+	if !ok {
+		return j.skip("%s has no call window of its own", j.t.Title)
+	}
+	phase := j.row.Action.Trigger
+	if age := j.w.now().Sub(j.row.CreatedAt.Time); phase != bridge.OnEnd && age > popupLimit {
+		return j.skip("too late: the call was %d s ago", int(age.Seconds()))
+	}
+	if phase != bridge.OnEnd && j.call.Ended() {
+		return j.skip("too late: the call is over")
+	}
+	ext := j.row.Action.Extension
+	if ext != "" {
+		if _, ok := j.t.People.ByExtension(ext); !ok {
+			return j.skip("extension %s is not joined to a user of %s, so he sees nothing there (M-2.1.6): add it in the CRM's telephony settings", ext, j.t.Title)
+		}
+	}
+	if done, err := j.client(ctx); done || err != nil {
+		return err
+	}
+	rec := j.record()
+	if ext != "" {
+		rec.Agent = j.person(ext)
+	}
+	m, err := p.Popup(ctx, j.key(), phase, rec)
+	if err != nil {
+		return err
+	}
+	j.made(m)
+	return nil
+}
+
+func (j *job) logCall(ctx context.Context) error {
+	l, ok := j.t.Client.(crm.CallLogger)
+	if !ok {
+		return j.skip("%s keeps no calls", j.t.Title)
+	}
+	if done, err := j.client(ctx); done || err != nil {
+		return err
+	}
+	m, err := l.LogCall(ctx, j.key(), j.record())
+	if err != nil {
+		return err
+	}
+	j.made(m)
+	return nil
+}
+
+func (j *job) communication(ctx context.Context) error {
+	c, ok := j.t.Client.(crm.Communicator)
+	if !ok {
+		return j.skip("%s keeps no communications apart from calls", j.t.Title)
+	}
+	if done, err := j.client(ctx); done || err != nil {
+		return err
+	}
+	rec := j.record()
+	var err error
+	if rec.Title, rec.Text, err = j.texts(); err != nil {
+		return err
+	}
+	rec.Length = time.Duration(j.row.Action.Minutes) * time.Minute
+	if rec.Length == 0 && j.call.TalkMS != nil {
+		rec.Length = time.Duration(*j.call.TalkMS) * time.Millisecond
+	}
+	who, err := j.responsible(ctx)
+	if err != nil {
+		return err
+	}
+	m, err := c.CreateCommunication(ctx, j.key(), rec, who)
+	if err != nil {
+		return err
+	}
+	j.made(m)
+	return nil
+}
+
+func (j *job) task(ctx context.Context) error {
+	tk, ok := j.t.Client.(crm.Tasker)
+	if !ok {
+		return j.skip("%s has no tasks", j.t.Title)
+	}
+	if done, err := j.client(ctx); done || err != nil {
+		return err
+	}
+	title, text, err := j.texts()
+	if err != nil {
+		return err
+	}
+	who, err := j.responsible(ctx)
+	if err != nil {
+		return err
+	}
+	rec := j.record()
+	t := crm.NewTask{Title: title, Text: text, Responsible: who, Contact: j.entry.Contact.ID,
+		ContactKind: j.entry.Contact.Kind, Phone: j.call.Client, Record: &rec}
+	if j.row.Action.Due > 0 {
+		// From the end of the call, so that a resend days later keeps the deadline.
+		t.Due = j.end().Add(time.Duration(j.row.Action.Due))
+	}
+	m, err := tk.CreateTask(ctx, j.key(), t)
+	if err != nil {
+		return err
+	}
+	j.made(m)
+	return nil
+}
+
+func (j *job) process(ctx context.Context) error {
+	dm, ok := j.t.Client.(crm.DealMaker)
+	if !ok {
+		return j.skip("%s has no processes", j.t.Title)
+	}
+	if done, err := j.client(ctx); done || err != nil {
+		return err
+	}
+	a := j.row.Action
+	if a.AttachOpen && j.entry.Found() {
+		open, err := dm.OpenDeals(ctx, j.entry.Contact.ID)
+		if err != nil {
+			return err
+		}
+		for _, d := range open {
+			if a.Scheme == "" || d.Pipeline == a.Scheme {
+				j.row.ObjectID, j.row.ObjectURL = string(d.ID), d.URL
+				return j.skip("the open process %s is used instead of a new one", cmpOr(d.Name, string(d.ID)))
+			}
+		}
+	}
+	title, text, err := j.texts()
+	if err != nil {
+		return err
+	}
+	fields, err := j.expandAll(a.Fields, j.data())
+	if err != nil {
+		return err
+	}
+	who, err := j.responsible(ctx)
+	if err != nil {
+		return err
+	}
+	rec := j.record()
+	m, err := dm.CreateDeal(ctx, j.key(), crm.NewDeal{Title: title, Text: text, Pipeline: a.Scheme, Responsible: who,
+		Contact: j.entry.Contact.ID, ContactKind: j.entry.Contact.Kind, ContactName: j.entry.Contact.Name,
+		Phone: j.call.Client, Source: j.source(), Fields: fields, Record: &rec})
+	if err != nil {
+		return err
+	}
+	j.made(m)
+	return nil
+}
+
+func (j *job) key() crm.Key {
+	return crm.Key{ID: j.row.Action.Key, Look: j.row.Look || j.row.Attempts > 0}
+}
+
+func (j *job) end() time.Time {
+	if !j.call.EndedAt.IsZero() {
+		return j.call.EndedAt.Time
+	}
+	return j.call.StartedAt.Time
+}
+
+func (j *job) person(ext string) crm.Person {
+	p := crm.Person{Extension: ext}
+	if e, ok := j.t.People.ByExtension(ext); ok {
+		p.User = e.User
+	}
+	return p
+}
+
+// record is the call as the CRM gets it: the employee is who talked last, else
+// who began the call, else whose phone rang last.
+func (j *job) record() crm.CallRecord {
+	c := &j.call
+	ext := c.LastTalked()
+	if ext == "" {
+		ext = c.Agent
+	}
+	if ext == "" && len(c.Rang) > 0 {
+		ext = c.Rang[len(c.Rang)-1]
+	}
+	rec := crm.CallRecord{Call: *c, Contact: j.entry.Contact.ID, Kind: j.entry.Contact.Kind,
+		LineName: j.t.Lines(c.Line).Name, Source: j.source(), RecordURL: j.t.RecordURL(c)}
+	if ext != "" {
+		rec.Agent = j.person(ext)
+	}
+	for _, e := range slices.Concat(c.Rang, c.AnsweredBy) {
+		if !slices.ContainsFunc(rec.People, func(p crm.Person) bool { return p.Extension == e }) {
+			rec.People = append(rec.People, j.person(e))
+		}
+	}
+	return rec
+}
+
+func (j *job) source() map[string]string { return j.t.Lines(j.call.Line).Source }
+
+func (j *job) texts() (title, text string, err error) {
+	data := j.data()
+	if title, err = j.expand(j.row.Action.Title, data); err != nil {
+		return "", "", err
+	}
+	text, err = j.expand(j.row.Action.Text, data)
+	return title, text, err
+}
+
+func (j *job) expand(tmpl string, data rules.Data) (string, error) {
+	if tmpl == "" {
+		return "", nil
+	}
+	s, err := rules.Expand(tmpl, data)
+	if err != nil {
+		return "", &fault.Error{Kind: fault.Invalid, Op: "text of " + j.row.Action.Rule, Err: err}
+	}
+	return s, nil
+}
+
+func (j *job) expandAll(in map[string]string, data rules.Data) (map[string]string, error) {
+	out := make(map[string]string, len(in))
+	for k, tmpl := range in {
+		v, err := j.expand(tmpl, data)
+		if err != nil {
+			return nil, err
+		}
+		out[k] = v
+	}
+	return out, nil
+}
+
+func cmpOr(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}

@@ -1,0 +1,244 @@
+package deliver
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"callbridge/bridge"
+	"callbridge/bridge/fault"
+	"callbridge/crm"
+)
+
+// Worker delivers to one integration. Different integrations have different
+// workers, so that the trouble of one never delays another (F-16).
+type Worker struct {
+	target Target
+	store  Store
+	obs    Observer
+	log    *slog.Logger
+	now    func() time.Time
+	slots  int
+
+	wake  chan struct{}
+	freed chan struct{}
+
+	mu     sync.Mutex
+	paused time.Time // rate limited until then
+	held   bool      // credentials refused: nothing is tried any more
+}
+
+// NewWorker makes a worker; slots is how many clients are served side by side.
+func NewWorker(t Target, s Store, obs Observer, log *slog.Logger, now func() time.Time, slots int) *Worker {
+	return &Worker{target: t, store: s, obs: obs, now: now, slots: max(slots, 1),
+		log:  log.With("integration", t.Settings.ID),
+		wake: make(chan struct{}, 1), freed: make(chan struct{}, 1)}
+}
+
+// Wake tells the worker that there is something new to do. It never blocks.
+func (w *Worker) Wake() { poke(w.wake) }
+
+func poke(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// idle is how long the worker sleeps when nothing at all is waiting; a missed
+// wake-up costs at most this.
+const idle = 30 * time.Second
+
+// Run works until ctx ends or the credentials are refused. It returns after
+// the attempts under way have been written down.
+func (w *Worker) Run(ctx context.Context) {
+	busy := make(chan struct{}, w.slots)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for ctx.Err() == nil && !w.isHeld() {
+		wait := w.pauseLeft()
+		if wait <= 0 {
+			free := w.slots - len(busy)
+			rows, err := w.claim(ctx, free)
+			if err != nil {
+				if ctx.Err() != nil {
+					return
+				}
+				w.log.Error("deliveries cannot be read; trying again", "err", err)
+				wait = 2 * time.Second
+			}
+			for _, d := range rows {
+				busy <- struct{}{}
+				wg.Go(func() {
+					defer func() { <-busy; poke(w.freed) }()
+					w.one(ctx, d)
+				})
+			}
+			if err == nil {
+				if len(rows) > 0 && len(rows) == free {
+					wait = -1 // all slots taken: only a freed one helps
+				} else {
+					wait = w.untilDue(ctx)
+				}
+			}
+		}
+		if !w.sleep(ctx, wait) {
+			return
+		}
+	}
+}
+
+func (w *Worker) claim(ctx context.Context, n int) ([]bridge.Delivery, error) {
+	if n <= 0 {
+		return nil, nil
+	}
+	return w.store.Claim(ctx, w.target.Settings.ID, w.now(), lease, n)
+}
+
+func (w *Worker) untilDue(ctx context.Context) time.Duration {
+	at, ok, err := w.store.NextDue(ctx, w.target.Settings.ID)
+	if err != nil || !ok {
+		return idle
+	}
+	d := at.Sub(w.now())
+	if d <= 0 {
+		// Due, yet not claimed: an earlier row of the same client is under
+		// way, and its end wakes us.
+		d = time.Second
+	}
+	return min(d, idle)
+}
+
+// sleep waits for d (or only for a freed slot if d < 0), a wake-up or the end.
+func (w *Worker) sleep(ctx context.Context, d time.Duration) bool {
+	var timer <-chan time.Time
+	if d >= 0 {
+		t := time.NewTimer(d)
+		defer t.Stop()
+		timer = t.C
+	}
+	wake := w.wake
+	if d < 0 {
+		wake = nil
+	}
+	select {
+	case <-ctx.Done():
+		return false
+	case <-wake:
+	case <-w.freed:
+	case <-timer:
+	}
+	return true
+}
+
+func (w *Worker) isHeld() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.held
+}
+
+func (w *Worker) pauseLeft() time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.paused.Sub(w.now())
+}
+
+// one makes one attempt and writes down what became of it.
+func (w *Worker) one(ctx context.Context, d bridge.Delivery) {
+	began := w.now()
+	if w.isHeld() {
+		// Refused while this row was on its way to us: give it back untried.
+		d.State, d.LeaseUntil = bridge.Held, bridge.Time{}
+		d.Note = "credentials refused: held until the integration is active again"
+		w.finish(ctx, d)
+		return
+	}
+	trace := &crm.Trace{}
+	actx, cancel := context.WithTimeout(crm.WithTrace(ctx, trace), attemptLimit)
+	row, err := w.perform(actx, d)
+	cancel()
+	now := w.now()
+	if fault.IsStopped(ctx, err) {
+		// The program is stopping. What was sent may have been done.
+		d.State, d.Look = bridge.Waiting, true
+		d.NextAt, d.LeaseUntil = bridge.At(now), bridge.Time{}
+		w.finish(ctx, d)
+		return
+	}
+	v := judge(row, err, now)
+	w.apply(ctx, v)
+	w.finish(ctx, v.row)
+	w.record(ctx, v.row, trace, began, now)
+	result := string(v.row.State)
+	if err != nil {
+		result = v.row.ErrorKind
+	}
+	w.obs.Delivered(d.Integration, d.Action.Kind, result, now.Sub(began))
+}
+
+// apply carries out what a verdict means beyond its own row.
+func (w *Worker) apply(ctx context.Context, v verdict) {
+	ctx = context.WithoutCancel(ctx)
+	id := w.target.Settings.ID
+	switch {
+	case v.hold:
+		w.mu.Lock()
+		first := !w.held
+		w.held = true
+		w.mu.Unlock()
+		if !first {
+			return
+		}
+		w.log.Error("the CRM refuses the credentials; everything is held until the integration is activated again",
+			"call", v.row.CallID, "action", v.row.Action.Kind, "err", v.row.Error)
+		if err := w.store.HoldIntegration(ctx, id, w.now(), v.row.Error); err != nil {
+			w.log.Error("the hold could not be stored", "err", err)
+		}
+		w.obs.Held(id, "auth")
+	case v.holdKind:
+		w.log.Error("a right is missing in the CRM; actions of this kind are held", "action", v.row.Action.Kind, "err", v.row.Error)
+		if err := w.store.HoldKind(ctx, id, v.row.Action.Kind, v.row.Error); err != nil {
+			w.log.Error("the hold could not be stored", "err", err)
+		}
+		w.obs.Held(id, "forbidden")
+	case v.pause > 0:
+		w.mu.Lock()
+		if until := w.now().Add(v.pause); until.After(w.paused) {
+			w.paused = until
+		}
+		w.mu.Unlock()
+	case v.forgotten:
+		if err := w.target.Book.Forget(ctx, bridge.Number(v.row.Client)); err != nil {
+			w.log.Error("a contact that is gone could not be forgotten", "err", err)
+		}
+	}
+	if v.row.State == bridge.Refused {
+		w.log.Warn("refused by the CRM; kept for repair", "call", v.row.CallID, "action", v.row.Action.Kind, "kind", v.row.ErrorKind, "err", v.row.Error)
+	}
+}
+
+// finish writes the row even while the program stops. If that fails, the lease
+// runs out and the row is taken again, looking first.
+func (w *Worker) finish(ctx context.Context, d bridge.Delivery) {
+	fctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	if err := w.store.Finish(fctx, d); err != nil {
+		w.log.Error("an outcome could not be stored; the action will be looked up and tried again",
+			"call", d.CallID, "action", d.Action.Kind, "err", err)
+	}
+}
+
+func (w *Worker) record(ctx context.Context, d bridge.Delivery, trace *crm.Trace, began, now time.Time) {
+	ex := trace.Exchanges()
+	if len(ex) == 0 && d.Error == "" {
+		return
+	}
+	fctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	err := w.store.AddAttempt(fctx, Attempt{DeliveryID: d.ID, N: d.Attempts, At: began, Took: now.Sub(began),
+		Trace: ex, ErrorKind: d.ErrorKind, Error: d.Error})
+	if err != nil {
+		w.log.Warn("the trace of an attempt could not be stored", "call", d.CallID, "err", err)
+	}
+}

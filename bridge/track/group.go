@@ -190,18 +190,12 @@ func (s *state) merge(a, b *group) (into, gone *group) {
 	a.pairs = append(a.pairs, b.pairs...)
 	a.rooms = append(a.rooms, b.rooms...)
 	a.numbers = append(a.numbers, b.numbers...)
-	told := b.isCall
 	for _, e := range b.events {
 		if i, known := slices.BinarySearchFunc(a.events, e, order); !known {
 			a.events = slices.Insert(a.events, i, e)
-			if told {
-				a.fresh = append(a.fresh, e.ID) // they change their call
-			}
 		}
 	}
-	if !told {
-		a.fresh = append(a.fresh, b.fresh...)
-	}
+	a.fresh = append(a.fresh, b.fresh...)
 	if a.fixed == "" {
 		a.fixed = b.fixed
 	}

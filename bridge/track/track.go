@@ -146,8 +146,14 @@ func (t *Tracker) change(s *state, g *group, merged []*group) (Change, bool) {
 			c.Merged = append(c.Merged, m.call.ID)
 		}
 	}
-	slices.Sort(c.Merged)
 	c.Events, g.fresh = g.fresh, nil
+	if len(c.Merged) > 0 {
+		slices.Sort(c.Merged)
+		c.Events = make([]string, len(g.events))
+		for i, e := range g.events {
+			c.Events[i] = e.ID
+		}
+	}
 	if call.Ended() {
 		s.ended = append(s.ended, g)
 	}
@@ -156,7 +162,8 @@ func (t *Tracker) change(s *state, g *group, merged []*group) (Change, bool) {
 
 // Restore puts an open call back after a restart, with the id it had and the
 // events stored for it; events of the PBX's link since the call began belong
-// to them. It reports no changes.
+// to them. Events of the last minutes that are filed under no call are given
+// with the id "": they may turn out to belong to one. It reports no changes.
 func (t *Tracker) Restore(callID string, events []bridge.Event) {
 	var last *group
 	var s *state
@@ -170,7 +177,7 @@ func (t *Tracker) Restore(callID string, events []bridge.Event) {
 			last = g
 		}
 	}
-	if last == nil {
+	if last == nil || callID == "" {
 		return
 	}
 	// The links of the events decide what is one call, so all are in one group

@@ -40,8 +40,9 @@ var errReplaced = errors.New("another program uses the same application name")
 var errOverflow = errors.New("more events came than could be worked off")
 
 // Run follows the PBX until ctx ends, reconnecting for ever, and then returns
-// the context's error. emit gets every event that can matter, in order, from
-// one goroutine; it must not block.
+// the context's error. emit gets, in order and from one goroutine, every event
+// that is to be stored (Kind.Stored) and the states of phones, which are not;
+// it must not block.
 func (p *PBX) Run(ctx context.Context, emit func(bridge.Event)) error {
 	if !p.running.TryLock() {
 		return errors.New("ari: Run is already running")
@@ -299,6 +300,8 @@ func (p *PBX) handle(ctx context.Context, drop func(error), f frame, waiting map
 		if e.Leg != nil && !e.Leg.Helper && p.filter.observe(e.Leg) {
 			go p.refilter(ctx)
 		}
+	case bridge.DeviceState, bridge.Registration:
+		useful = true // not for the call, but pages show phones
 	case bridge.RouteAsked:
 		useful = true
 		if e.Leg != nil {

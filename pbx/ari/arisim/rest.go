@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -74,6 +75,9 @@ func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	for k, v := range rec.header {
 		w.Header()[k] = v
+	}
+	if rec.status != http.StatusNoContent {
+		w.Header().Set("Content-Length", strconv.Itoa(rec.body.Len()))
 	}
 	w.WriteHeader(rec.status)
 	_, _ = w.Write(rec.body.Bytes())

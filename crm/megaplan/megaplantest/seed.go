@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"callbridge/crm"
 )
 
 // Seed is what the account holds from the start. Everything may be left out,
@@ -103,8 +105,17 @@ func (s *Server) AddProgram(p Program) string {
 	return s.addProgram(p).id
 }
 
-// DropEmployees empties the list of employees, as a broken answer does (D-07).
-func (s *Server) DropEmployees() {
+// SeedContact adds a person with these numbers, for the conformance suite.
+func (s *Server) SeedContact(name string, phones ...string) crm.ContactID {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.addClient(Client{FirstName: name, Phones: phones})
+	s.seeded[e] = true
+	return crm.ContactID(e.id)
+}
+
+// ClearUsers empties the list of employees, as a broken answer does (D-07).
+func (s *Server) ClearUsers() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.order["Employee"] = nil

@@ -66,6 +66,8 @@ type Server struct {
 	quirks   Quirks
 	password string
 	off      bool
+	revoked  bool
+	denied   map[string]bool
 	access   map[string]time.Time // token to its end
 	refresh  map[string]bool
 	me       *entity
@@ -106,7 +108,8 @@ func New(o Options) *Server {
 func (s *Server) clear() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.quirks, s.off, s.password = Quirks{}, false, s.opts.Password
+	s.quirks, s.off, s.revoked, s.password = Quirks{}, false, false, s.opts.Password
+	s.denied = map[string]bool{}
 	s.access, s.refresh = map[string]time.Time{}, map[string]bool{}
 	s.byID, s.order, s.nextID = map[string]map[string]*entity{}, map[string][]*entity{}, map[string]int{}
 	s.fields, s.widget = map[string][]Field{}, nil
@@ -168,6 +171,25 @@ func (s *Server) SwitchOff(off bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.off = off
+}
+
+// Revoke makes every credential invalid, tokens included.
+func (s *Server) Revoke() {
+	s.SetPassword("changed-"+rand.Text(), true)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.revoked = true
+}
+
+// Rights are what Restrict knows: the parts of an account that a user may be
+// kept out of. They are the first words of the paths.
+var Rights = []string{"employee", "callUserConfig", "callInfo", "contractor", "todo", "todoCategory", "deal", "program"}
+
+// Restrict takes one of Rights away: what lies there answers 403.
+func (s *Server) Restrict(right string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.denied[right] = true
 }
 
 // PasswordLeaks returns the requests that carried the password anywhere but in
@@ -267,6 +289,9 @@ func (s *Server) answer(r *http.Request, body []byte) ([]byte, *failure) {
 	if f := s.authorized(r, q); f != nil {
 		return nil, f
 	}
+	if part, _, _ := strings.Cut(path[1:], "/"); s.denied[part] {
+		return nil, forbidden("No act_view rights for " + part)
+	}
 	rt, args, f := find(r.Method, path)
 	if f != nil {
 		return nil, f
@@ -328,7 +353,7 @@ func (s *Server) authorized(r *http.Request, q object) *failure {
 	}
 	delete(q, "access_token")
 	end, known := s.access[token]
-	static := s.opts.Token != "" && token == s.opts.Token
+	static := s.opts.Token != "" && token == s.opts.Token && !s.revoked
 	if !static && (!known || !s.now().Before(end)) {
 		return &failure{http.StatusUnauthorized, "", "Unauthorized"}
 	}

@@ -1,0 +1,228 @@
+package megaplan
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"time"
+
+	"callbridge/bridge/fault"
+	"callbridge/crm"
+)
+
+const tokenPath = "/auth/access_token"
+
+// kept is what survives a restart, as JSON in Env.State.
+type kept struct {
+	For     string    `json:"for,omitempty"` // digest of address, login and password these tokens belong to
+	Access  string    `json:"access,omitempty"`
+	Refresh string    `json:"refresh,omitempty"`
+	Renew   time.Time `json:"renew,omitzero"` // from then on it is renewed ahead
+	End     time.Time `json:"end,omitzero"`
+	// When is how the account takes the time of a todo, believed until WhenUntil.
+	When      string    `json:"when,omitempty"`
+	WhenUntil time.Time `json:"when_until,omitzero"`
+}
+
+// auth gives tokens. One goroutine at a time renews; a refresh token works
+// once only, so the new one is saved before it is used.
+type auth struct {
+	api        *crm.API
+	env        crm.Env
+	user, pass string
+	static     string
+
+	// turn is held while a token is looked at or renewed; a channel, so that
+	// waiting ends with the caller's context.
+	turn    chan struct{}
+	now     kept
+	unsaved bool // now holds tokens that SaveState has not taken yet
+}
+
+func newAuth(api *crm.API, env crm.Env, base, user, pass, static string) *auth {
+	a := &auth{api: api, env: env, user: user, pass: pass, static: static, turn: make(chan struct{}, 1)}
+	sum := sha256.Sum256([]byte(base + "\x00" + user + "\x00" + pass + "\x00" + static))
+	owner := hex.EncodeToString(sum[:8])
+	var old kept
+	if json.Unmarshal(env.State, &old) == nil && old.For == owner {
+		a.now = old
+	}
+	a.now.For = owner
+	api.AddSecret(a.now.Access)
+	api.AddSecret(a.now.Refresh)
+	return a
+}
+
+func (a *auth) lock(ctx context.Context) error {
+	select {
+	case a.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return &fault.Error{Kind: fault.Temporary, Op: "megaplan: log in", Err: ctx.Err()}
+	}
+}
+
+func (a *auth) unlock() { <-a.turn }
+
+// token returns a token that should work.
+func (a *auth) token(ctx context.Context) (string, error) {
+	if a.static != "" {
+		return a.static, nil
+	}
+	if err := a.lock(ctx); err != nil {
+		return "", err
+	}
+	defer a.unlock()
+	if a.unsaved {
+		if err := a.save(ctx); err != nil {
+			return "", err
+		}
+	}
+	now := a.env.Now()
+	if a.now.Access != "" && now.Before(a.now.Renew) {
+		return a.now.Access, nil
+	}
+	err := a.obtain(ctx)
+	if err != nil && !a.unsaved && a.now.Access != "" && now.Before(a.now.End) && fault.KindOf(err) != fault.Auth {
+		return a.now.Access, nil // we were early; it still lives
+	}
+	return a.now.Access, err
+}
+
+// renew is asked after a token was refused. Whoever comes second finds the
+// work done.
+func (a *auth) renew(ctx context.Context, refused string, why error) (string, error) {
+	if a.static != "" {
+		return "", why
+	}
+	if err := a.lock(ctx); err != nil {
+		return "", err
+	}
+	defer a.unlock()
+	if a.now.Access == refused {
+		a.now.Access = ""
+	}
+	if a.now.Access == "" {
+		if err := a.obtain(ctx); err != nil {
+			return "", err
+		}
+	}
+	return a.now.Access, nil
+}
+
+// obtain refreshes, or logs in if there is nothing to refresh with.
+func (a *auth) obtain(ctx context.Context) error {
+	if a.now.Refresh != "" {
+		err := a.ask(ctx, "refresh token", url.Values{"grant_type": {"refresh_token"}, "refresh_token": {a.now.Refresh}})
+		if err == nil || fault.KindOf(err) != fault.Auth {
+			return err
+		}
+		a.now.Refresh = ""
+	}
+	err := a.ask(ctx, "log in", url.Values{"grant_type": {"password"}, "username": {a.user}, "password": {a.pass}})
+	if err != nil && fault.KindOf(err) == fault.Auth {
+		a.now.Access = ""
+	}
+	return err
+}
+
+func (a *auth) ask(ctx context.Context, op string, form url.Values) error {
+	type answer struct {
+		Access  crm.Text `json:"access_token"`
+		Refresh crm.Text `json:"refresh_token"`
+		Expires crm.Text `json:"expires_in"`
+	}
+	var got struct {
+		answer
+		Data maybe[answer] `json:"data"` // one client expects them there
+	}
+	asked := a.env.Now()
+	err := a.api.Do(ctx, crm.Request{Op: op, Method: http.MethodPost, Path: tokenPath, Form: form, Safe: true, Hidden: true}, &got)
+	if err != nil {
+		return err
+	}
+	t := got.answer
+	if t.Access == "" {
+		t = got.Data.get()
+	}
+	if t.Access == "" {
+		return fault.New(fault.Temporary, "megaplan: "+op, "the answer holds no token; check the address")
+	}
+	life := time.Duration(t.Expires.Int()) * time.Second
+	if life <= 0 {
+		life = time.Hour
+	}
+	a.api.AddSecret(string(t.Access))
+	a.api.AddSecret(string(t.Refresh))
+	a.now.Access, a.now.Refresh = string(t.Access), string(t.Refresh)
+	a.now.Renew, a.now.End = asked.Add(life*9/10), asked.Add(life)
+	return a.save(ctx)
+}
+
+// save stores the tokens; until that has worked they are not used, since the
+// refresh token before is dead already.
+func (a *auth) save(ctx context.Context) error {
+	a.unsaved = true
+	if a.env.SaveState != nil {
+		b, err := json.Marshal(a.now)
+		if err == nil {
+			err = a.env.SaveState(ctx, b)
+		}
+		if err != nil {
+			return &fault.Error{Kind: fault.Temporary, Op: "megaplan: keep token", Err: err}
+		}
+	}
+	a.unsaved = false
+	return nil
+}
+
+// when returns how the account takes the time of a todo, "" if not known.
+func (a *auth) when(ctx context.Context) string {
+	if a.lock(ctx) != nil {
+		return ""
+	}
+	defer a.unlock()
+	if !a.env.Now().Before(a.now.WhenUntil) {
+		return ""
+	}
+	return a.now.When
+}
+
+// learnWhen remembers it for a day.
+func (a *auth) learnWhen(ctx context.Context, how string) {
+	if a.lock(ctx) != nil {
+		return
+	}
+	defer a.unlock()
+	if a.now.When == how && a.env.Now().Add(time.Hour).Before(a.now.WhenUntil) {
+		return
+	}
+	a.now.When, a.now.WhenUntil = how, a.env.Now().Add(24*time.Hour)
+	if err := a.save(ctx); err != nil {
+		a.env.Log.WarnContext(ctx, "cannot keep what was learned about the account", "integration", a.env.Integration, "err", err)
+	}
+}
+
+// classifyToken: the token endpoint answers in OAuth's form (2.1).
+func classifyToken(a crm.Answer) *fault.Error {
+	switch a.Status {
+	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden:
+	default:
+		return nil
+	}
+	var e struct {
+		Error       crm.Text `json:"error"`
+		Description crm.Text `json:"error_description"`
+	}
+	_ = json.Unmarshal(bytes.TrimSpace(a.Body), &e)
+	text := "login or password is wrong"
+	if e.Description != "" {
+		text += ": " + string(e.Description)
+	}
+	return &fault.Error{Kind: fault.Auth, Err: errors.New(text)}
+}

@@ -146,3 +146,9 @@ func Country(n bridge.Number) string {
 	}
 	return region
 }
+
+// IsCountry says whether code is a country (two capital letters) whose numbers
+// we can read.
+func IsCountry(code string) bool {
+	return len(code) == 2 && phonenumbers.GetCountryCodeForRegion(code) != 0
+}

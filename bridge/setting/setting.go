@@ -72,6 +72,10 @@ func absolute(s string) bool {
 	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
 }
 
+// Mask is what stands for a secret wherever it is shown. Given back in a
+// settings file it means: keep the stored one.
+const Mask = "••••••"
+
 // Masked returns v with every secret replaced.
 func Masked(fields []Field, v Values) Values {
 	out := Values{}
@@ -81,7 +85,7 @@ func Masked(fields []Field, v Values) Values {
 	}
 	for k, s := range v {
 		if s != "" && secret[k] {
-			s = "••••••"
+			s = Mask
 		}
 		out[k] = s
 	}

@@ -31,8 +31,7 @@ type channel struct {
 	Caller      struct{ Name, Number string }
 }
 
-// recorder is a plain ARI client that keeps all events. It answers the routing
-// step with route if there is one, and only sends the caller on if it is "".
+// recorder is a plain ARI client that keeps all events.
 type recorder struct {
 	t      *testing.T
 	b      *Bench
@@ -77,6 +76,7 @@ func record(t *testing.T, b *Bench, app string) *recorder {
 	return r
 }
 
+// answer settles the routing step as route says; nil keeps silent.
 func (r *recorder) answer(channel string) {
 	route := r.route.Load()
 	if route == nil {
@@ -88,8 +88,10 @@ func (r *recorder) answer(channel string) {
 	r.post("/channels/"+channel+"/continue", nil)
 }
 
-func (r *recorder) post(path string, q url.Values) {
-	req, err := http.NewRequestWithContext(r.t.Context(), http.MethodPost, r.b.URL+path+"?"+q.Encode(), nil)
+func (r *recorder) post(path string, q url.Values) { r.do(http.MethodPost, path, q) }
+
+func (r *recorder) do(method, path string, q url.Values) {
+	req, err := http.NewRequestWithContext(r.t.Context(), method, r.b.URL+path+"?"+q.Encode(), nil)
 	if err != nil {
 		r.t.Error(err)
 		return
@@ -102,7 +104,7 @@ func (r *recorder) post(path string, q url.Values) {
 	}
 	res.Body.Close()
 	if res.StatusCode >= 300 {
-		r.t.Errorf("POST %s: %s", path, res.Status)
+		r.t.Errorf("%s %s: %s", method, path, res.Status)
 	}
 }
 
@@ -168,11 +170,13 @@ func TestScenarios(t *testing.T) {
 		dir    string // CB_DIR of the sample dialplan
 		record bool   // the call leaves a sound file
 		c2c    bool
+		dnd    bool
 	}{
 		"in_answered":                {dials: []string{"101 RINGING", "101 ANSWER"}, dir: "in", record: true},
 		"in_answered_agent_hangs_up": {dials: []string{"101 ANSWER"}, dir: "in", record: true},
 		"in_missed_caller_hangs_up":  {dials: []string{"101 RINGING", "101 CANCEL"}, dir: "in"},
 		"in_blacklisted":             {dir: "in"},
+		"in_dnd_stasis":              {dials: []string{"102 ANSWER"}, dir: "in", record: true, dnd: true},
 		"in_routed":                  {route: "103", dials: []string{"103 ANSWER"}, dir: "in", record: true},
 		"group_102_answers":          {dials: []string{"101 CANCEL", "102 ANSWER"}, dir: "in", record: true},
 		"queue_answered":             {dials: []string{"101 CANCEL", "102 ANSWER"}, dir: "in", record: true},
@@ -183,6 +187,9 @@ func TestScenarios(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r.route.Store(&want.route)
+			if want.dnd {
+				r.do(http.MethodPut, "/deviceStates/Stasis:dnd-101", url.Values{"deviceState": {"BUSY"}})
+			}
 			p := b.Begin(t, name, Options{Ring: 300 * time.Millisecond, Talk: 400 * time.Millisecond, Name: "Ivan"})
 			if want.c2c {
 				r.post("/channels", url.Values{"endpoint": {"PJSIP/101"}, "context": {"click2call"}, "extension": {Client}, "priority": {"1"}, "callerId": {Client}, "channelId": {"cb-1"}})

@@ -65,6 +65,10 @@ var scenarios = map[string]scenario{
 	"in_blacklisted": func(b *Bench, o Options) []party {
 		return []party{refused(b.client(BlockLine, "is refused", o), 403)}
 	},
+	// Somebody has set 101 to do-not-disturb.
+	"in_dnd_stasis": func(b *Bench, o Options) []party {
+		return []party{b.phone("102", "answers", o), b.client(DNDLine, "talks", o)}
+	},
 	// Somebody answers the routing step with 103.
 	"in_routed": func(b *Bench, o Options) []party {
 		return []party{b.phone("103", "answers", o), b.client(MainLine, "talks", o)}

@@ -443,7 +443,7 @@ func (s Setup) wire(t *testing.T) {
 				t.Fatal(err)
 			}
 			b.fake.FailNext(1, s.Match[Contact], c.f)
-			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), 700*time.Millisecond)
 			defer cancel()
 			_, err := o.run(ctx, b, b.key(o, false), "")
 			b.wantKind("first attempt", err, c.want)

@@ -68,6 +68,9 @@ func (c *client) dictionary(ctx context.Context) (dictionary, error) {
 	if err := c.api.Do(ctx, crm.Request{Op: "read order methods", Path: "/api/v5/reference/order-methods"}, &me); err != nil {
 		return words, err
 	}
+	if len(st.Statuses) == 0 {
+		return words, lost("read statuses", false, "statuses") // every order would look open
+	}
 	words = dictionary{read: c.env.Now(), groups: map[string]string{}, methods: map[string]bool{}}
 	for code, e := range st.Statuses {
 		words.groups[code] = string(e.Group)
@@ -124,7 +127,11 @@ func (c *client) CreateDeal(ctx context.Context, key crm.Key, d crm.NewDeal) (cr
 	if d.Phone != "" {
 		put("phone", c.number(d.Phone))
 	}
-	put("orderMethod", c.orderMethod(ctx, d))
+	method, err := c.orderMethod(ctx, d)
+	if err != nil {
+		return crm.Made{}, err
+	}
+	put("orderMethod", method)
 	if id := userID(d.Responsible); id != 0 {
 		doc["managerId"] = id
 	}
@@ -140,7 +147,7 @@ func (c *client) CreateDeal(ctx context.Context, key crm.Key, d crm.NewDeal) (cr
 	var ans struct {
 		ID crm.Text `json:"id"`
 	}
-	err := c.post(ctx, op, "/api/v5/orders/create", "order", doc, nil, &ans)
+	err = c.post(ctx, op, "/api/v5/orders/create", "order", doc, nil, &ans)
 	if err != nil && fault.KindOf(err) == fault.Invalid && !key.Look {
 		// "There is one with this externalId" has no known text, so look.
 		if m, e := c.orderByKey(ctx, key); e == nil && m.Found {
@@ -157,17 +164,22 @@ func (c *client) CreateDeal(ctx context.Context, key crm.Key, d crm.NewDeal) (cr
 }
 
 // orderMethod is the method for this call if the account has it; "" lets the
-// CRM take its default.
-func (c *client) orderMethod(ctx context.Context, d crm.NewDeal) string {
+// CRM take its default, also when the key may not read the list.
+func (c *client) orderMethod(ctx context.Context, d crm.NewDeal) (string, error) {
 	want := c.vals.Get(fieldMethod)
 	if d.Record != nil && d.Record.Call.Outcome == bridge.Missed {
 		want = c.vals.Get(fieldMissed)
 	}
 	words, err := c.dictionary(ctx)
-	if err != nil || !words.methods[want] {
-		return ""
+	switch {
+	case err != nil && fault.KindOf(err) == fault.Forbidden:
+		return "", nil
+	case err != nil:
+		return "", err
+	case !words.methods[want]:
+		return "", nil
 	}
-	return want
+	return want, nil
 }
 
 // orderByKey finds the order an earlier attempt made.

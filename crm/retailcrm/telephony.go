@@ -37,8 +37,9 @@ type callEvent struct {
 	CallExternalID string   `json:"callExternalId"`
 }
 
-// Popup shows, moves or closes the CRM's own call window: on ring for all who
-// ring, on answer for the one who talks, at the end once for everybody.
+// Popup shows or closes the CRM's own call window: on ring and on answer for
+// the phone it is about, so that nobody gets a second window because a
+// colleague's phone began to ring; at the end once for everybody.
 func (c *client) Popup(ctx context.Context, _ crm.Key, phase bridge.Trigger, r crm.CallRecord) (crm.Made, error) {
 	const op = "call event"
 	typ, known := direction(&r.Call)
@@ -46,15 +47,12 @@ func (c *client) Popup(ctx context.Context, _ crm.Key, phase bridge.Trigger, r c
 		return crm.Made{}, invalid(op, "the CRM shows only calls with a client's number")
 	}
 	ev := callEvent{Phone: c.number(r.Call.Client), Type: typ, Site: c.site(), CallExternalID: callKey(&r.Call), ExternalPhone: c.line(r.Call.Line)}
-	people := r.People
-	switch phase {
-	case bridge.OnAnswer:
-		people = []crm.Person{r.Agent}
-	case bridge.OnEnd:
+	people := []crm.Person{r.Agent}
+	if phase == bridge.OnEnd {
 		ev.Type, ev.HangupStatus = "hangup", hangupStatus(&r.Call)
-	}
-	if len(people) == 0 {
-		people = []crm.Person{r.Agent}
+		people = append(people, r.People...)
+	} else if r.Agent == (crm.Person{}) {
+		people = r.People
 	}
 	notify := c.vals.Get(fieldNotify)
 	for _, p := range people {

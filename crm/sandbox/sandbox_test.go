@@ -5,7 +5,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,6 +16,7 @@ import (
 // box is the smallest CRM: every POST makes an object.
 type box struct {
 	Switchboard
+	mu   sync.Mutex
 	made []Object
 }
 
@@ -27,14 +30,22 @@ func (b *box) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	b.Serve(w, r, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		if r.Method == http.MethodPost {
+			b.mu.Lock()
 			b.made = append(b.made, Object{Kind: "contact", ID: "1", Title: string(body), CreatedAt: time.Now()})
+			b.mu.Unlock()
 		}
 		_, _ = io.WriteString(w, `{"answer":"a long enough text to be cut in half"}`)
 	}))
 }
-func (b *box) Title() string     { return "Box & Co" }
-func (b *box) Objects() []Object { return b.made }
-func (b *box) Reset()            { b.made = nil; b.ClearFaults() }
+func (b *box) Title() string { return "Box & Co" }
+
+func (b *box) Objects() []Object {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.made)
+}
+
+func (b *box) Reset() { b.made = nil; b.ClearFaults() }
 
 func TestFaultsDoWhatTheySay(t *testing.T) {
 	for _, c := range []struct {
@@ -69,8 +80,8 @@ func TestFaultsDoWhatTheySay(t *testing.T) {
 				_, readErr = io.ReadAll(res.Body)
 				res.Body.Close()
 			}
-			if status != c.status || (len(b.made) == 1) != c.applied || (readErr != nil) != c.half {
-				t.Errorf("%s (wire %v): status %d, applied %v, cut %v", c.name, wire, status, len(b.made) == 1, readErr)
+			if status != c.status || (len(b.Objects()) == 1) != c.applied || (readErr != nil) != c.half {
+				t.Errorf("%s (wire %v): status %d, applied %v, cut %v", c.name, wire, status, len(b.Objects()) == 1, readErr)
 			}
 			// The next request is as usual again.
 			if res, err := hc.Post(base+"/x", "text/plain", strings.NewReader("hello")); err != nil || res.StatusCode != 200 {

@@ -443,3 +443,18 @@ func ExampleClickChannel() {
 	fmt.Println(ClickChannel("task-17"))
 	// Output: cb-task-17
 }
+
+// Asterisk 13 has no event filter: its 404 is no reason not to work.
+func TestOldAsteriskWithoutFilter(t *testing.T) {
+	inBubble(t, arisim.Options{NoFilter: true}, nil, func(t *testing.T, r *rig) {
+		r.mustConnect()
+		if _, err := r.sim.Play(t.Context(), "asterisk16/in_answered", arisim.PlayOptions{Speed: 4}); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if n := len(r.all(bridge.ChannelEnded)); n != 2 {
+			t.Errorf("%d channels ended, want 2", n)
+		}
+		r.end()
+	})
+}

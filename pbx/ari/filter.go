@@ -49,8 +49,8 @@ func (f *filter) observe(c *bridge.Channel) (changed bool) {
 	return changed
 }
 
-// putFilter tells Asterisk what not to send. A 404 is tolerated: before 16.3
-// there is no such request [inferred: that it answers 404].
+// putFilter tells Asterisk what not to send. Before 16.3 there is no such
+// request [inferred: that it answers 404]; Asterisk then goes on without one.
 func (p *PBX) putFilter(ctx context.Context) error {
 	p.filter.send.Lock()
 	defer p.filter.send.Unlock()
@@ -67,6 +67,11 @@ func (p *PBX) putFilter(ctx context.Context) error {
 		body: map[string]any{"disallowed": list},
 	})
 	if fault.KindOf(err) == fault.Gone {
+		// The same answer comes while our application is not there yet.
+		missing := p.do(ctx, request{op: "application", method: http.MethodGet, path: "/applications/" + url.PathEscape(p.cfg.App)})
+		if missing != nil {
+			return missing
+		}
 		p.log.Info("Asterisk does not know this event filter; it goes on without one", "err", err)
 		return nil
 	}

@@ -31,6 +31,8 @@ type Options struct {
 	RouteWait time.Duration
 	// WriteTimeout cuts a websocket that does not read; default 100 ms.
 	WriteTimeout time.Duration
+	// NoFilter is an Asterisk that has no event filters (before 16.3).
+	NoFilter bool
 	// OnOriginate chooses the recorded call that an originate plays; default c2c_answered.
 	OnOriginate func(extension, number string) (scenario string)
 	// OriginateSpeed is the speed of such a call; default 1.

@@ -43,7 +43,7 @@ type Playing struct {
 type channel struct {
 	id     string
 	play   *Playing
-	text   text
+	raw    []byte // as recorded
 	vars   map[string]string
 	stasis bool
 	app    string
@@ -52,7 +52,7 @@ type channel struct {
 
 type room struct {
 	play    *Playing
-	text    text
+	raw     []byte
 	members []string
 }
 
@@ -221,7 +221,7 @@ func (p *Playing) step(st *step) {
 			s.live[id] = ch
 			s.order = append(s.order, id)
 		}
-		ch.text = part.text
+		ch.raw = part.raw
 		switch st.kind {
 		case "ChannelDestroyed":
 			s.remove(ch)
@@ -244,7 +244,7 @@ func (p *Playing) step(st *step) {
 	}
 	frame := c.render(make([]byte, 0, 1200), st.text)
 	if st.room != nil && st.kind != "BridgeDestroyed" {
-		r := &room{play: p, text: st.room.text}
+		r := &room{play: p, raw: st.room.raw}
 		for _, i := range st.members {
 			if i >= 0 {
 				r.members = append(r.members, c.ids[i])
@@ -402,7 +402,7 @@ func (p *Playing) hangUp(id string) {
 			continue
 		}
 		var b map[string]any
-		_ = json.Unmarshal(p.cast.render(nil, r.text), &b)
+		_ = json.Unmarshal(p.cast.now(r.raw), &b)
 		left := r.members
 		for len(left) > 0 {
 			ch := s.live[left[0]]
@@ -424,7 +424,7 @@ func (p *Playing) hangUp(id string) {
 }
 
 // json is a channel as it is now. The lock is held.
-func (s *Sim) json(ch *channel) json.RawMessage { return ch.play.cast.render(nil, ch.text) }
+func (s *Sim) json(ch *channel) json.RawMessage { return ch.play.cast.now(ch.raw) }
 
 func newUUID() string {
 	var b [16]byte

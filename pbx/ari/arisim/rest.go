@@ -147,7 +147,9 @@ func (s *Sim) handlers() *http.ServeMux {
 	m.HandleFunc("DELETE /ari/deviceStates/{name}", s.setDeviceState)
 	m.HandleFunc("GET /ari/applications", s.applications)
 	m.HandleFunc("GET /ari/applications/{app}", s.application)
-	m.HandleFunc("PUT /ari/applications/{app}/eventFilter", s.eventFilter)
+	if !s.opt.NoFilter {
+		m.HandleFunc("PUT /ari/applications/{app}/eventFilter", s.eventFilter)
+	}
 	m.HandleFunc("GET /ari/recordings/stored", s.stored)
 	m.HandleFunc("GET /ari/recordings/stored/{name}/file", s.recording)
 	m.HandleFunc("/ari/", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusNotFound, "Resource not found") })
@@ -184,7 +186,7 @@ func (s *Sim) bridges(w http.ResponseWriter, _ *http.Request) {
 	s.mu.Lock()
 	list := []json.RawMessage{}
 	for _, r := range s.rooms {
-		list = append(list, r.play.cast.render(nil, r.text))
+		list = append(list, json.RawMessage(r.play.cast.now(r.raw)))
 	}
 	s.mu.Unlock()
 	answer(w, 200, list)

@@ -28,6 +28,7 @@ type script struct {
 	line    string
 	zero    time.Time // timestamp of the first event
 	inbound bool
+	cut     *cutter
 }
 
 // step is one event of a script.
@@ -36,18 +37,19 @@ type step struct {
 	stamp    time.Duration // its timestamp since zero
 	kind     string
 	text     text
-	channels []part // channel, peer, caller, … with their own text
+	channels []part // channel, peer, caller, …
 	room     *part
 	members  []int // of the room
 	dial     string
 	args     []string
 }
 
-// part is a channel or bridge within an event.
+// part is a channel or bridge within an event, cut only when somebody asks
+// for it.
 type part struct {
-	key  string
-	id   int // index into script.ids, or of the uuid
-	text text
+	key string
+	id  int // index into script.ids, or of the uuid
+	raw []byte
 }
 
 // text is a row of literals and slots.
@@ -190,6 +192,7 @@ func compile(name string, lines []aristream.Line) (*script, error) {
 
 	// Second pass: cut.
 	cut := newCutter(sc)
+	sc.cut = cut
 	for _, r := range raws {
 		ts, err := time.Parse(ariTime, r.head.Timestamp)
 		if err != nil {
@@ -199,7 +202,7 @@ func compile(name string, lines []aristream.Line) (*script, error) {
 			dial: r.head.DialStatus, args: r.head.Args, text: cut.text(r.line.Event)}
 		for _, key := range channelKeys {
 			if c, ok := channelOf(r.event[key]); ok {
-				st.channels = append(st.channels, part{key: key, id: slices.Index(sc.ids, c.ID), text: cut.text(r.event[key])})
+				st.channels = append(st.channels, part{key: key, id: slices.Index(sc.ids, c.ID), raw: r.event[key]})
 			}
 		}
 		if raw := r.event["bridge"]; raw != nil {
@@ -208,8 +211,7 @@ func compile(name string, lines []aristream.Line) (*script, error) {
 				Channels []string `json:"channels"`
 			}
 			if json.Unmarshal(raw, &b) == nil {
-				t := cut.text(raw)
-				st.room = &part{key: "bridge", id: cut.uuid(b.ID), text: t}
+				st.room = &part{key: "bridge", id: cut.uuid(b.ID), raw: raw}
 				for _, id := range b.Channels {
 					st.members = append(st.members, slices.Index(sc.ids, id))
 				}
@@ -429,6 +431,10 @@ func (c *cast) render(dst []byte, t text) []byte {
 	}
 	return dst
 }
+
+// now is a recorded channel or bridge as this play shows it. The lock of the
+// Sim is held.
+func (c *cast) now(raw []byte) []byte { return c.render(nil, c.sc.cut.text(raw)) }
 
 // appendText writes with, or recorded if with is empty, as part of a JSON string.
 func appendText(dst []byte, recorded, with string) []byte {

@@ -39,19 +39,35 @@ func (s *Sim) events(w http.ResponseWriter, r *http.Request) {
 		_, _ = w.Write([]byte("<html><head><title>400 Bad Request</title></head><body><h1>Bad Request</h1><p>HTTP request is missing param: [app]</p></body></html>"))
 		return
 	}
-	conn, err := upgrader.Upgrade(w, r, nil)
-	if err != nil {
-		return
-	}
-	c := &client{sim: s, app: app, all: q.Get("subscribeAll") == "true", conn: conn,
+	c := &client{sim: s, app: app, all: q.Get("subscribeAll") == "true",
 		disallowed: map[string]bool{}, wake: make(chan struct{}, 1), gone: make(chan struct{})}
+	// The application is there before the client has its answer, so that its
+	// next request finds it.
 	s.mu.Lock()
+	select {
+	case <-s.closed:
+		s.mu.Unlock()
+		abort(w)
+		return
+	default:
+	}
 	if old := s.apps[app]; old != nil {
 		old.send(s.frame("ApplicationReplaced", nil)) // and then nothing more; its connection stays
 	}
 	s.apps[app] = c
-	s.wg.Add(1)
+	s.wg.Add(2)
 	s.mu.Unlock()
+	defer s.wg.Done()
+	conn, err := upgrader.Upgrade(w, r, nil)
+	if err != nil {
+		s.wg.Done()
+		c.leave()
+		return
+	}
+	if !c.open(conn) {
+		s.wg.Done()
+		return
+	}
 	go func() {
 		defer s.wg.Done()
 		c.write()
@@ -59,12 +75,26 @@ func (s *Sim) events(w http.ResponseWriter, r *http.Request) {
 	c.read()
 }
 
+// open gives the client its connection, unless it was cut meanwhile.
+func (c *client) open(conn *websocket.Conn) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.conn = conn
+	select {
+	case <-c.gone:
+		_ = conn.Close()
+		return false
+	default:
+		return true
+	}
+}
+
 // read answers pings and notices the end. A client has nothing else to say.
 func (c *client) read() {
 	defer c.leave()
 	c.conn.SetPingHandler(func(data string) error {
 		if !c.sim.waitStall(c.gone) {
-			return net500
+			return websocket.ErrCloseSent
 		}
 		return c.conn.WriteControl(websocket.PongMessage, []byte(data), time.Now().Add(time.Second))
 	})
@@ -74,8 +104,6 @@ func (c *client) read() {
 		}
 	}
 }
-
-var net500 = websocket.ErrCloseSent
 
 // write sends what is queued. A client that does not take it in time is cut,
 // as the real one does it.
@@ -116,8 +144,12 @@ func (c *client) send(f []byte) {
 
 // cut ends the connection without a word.
 func (c *client) cut() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.once.Do(func() { close(c.gone) })
-	_ = c.conn.NetConn().Close()
+	if c.conn != nil {
+		_ = c.conn.NetConn().Close()
+	}
 }
 
 func (c *client) leave() {

@@ -1,0 +1,366 @@
+package web
+
+import (
+	"encoding/json"
+	"html/template"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"callbridge/bridge"
+)
+
+// page is what every template gets.
+type page struct {
+	L       lang
+	Title   string
+	User    *bridge.User
+	CSRF    string
+	Path    string
+	Version string // of the assets
+	Section string // of the console's menu
+	Strings template.JS
+	Data    any
+}
+
+func (s *server) page(r *http.Request, title string, data any) page {
+	p := page{L: s.language(r), Title: title, Path: r.URL.RequestURI(), Version: assetVersion, Data: data}
+	if v := who(r); v != nil {
+		p.User, p.CSRF = &v.user, s.csrf(v.digest)
+	}
+	if r.Method != http.MethodGet {
+		p.Path = "/"
+	}
+	return p
+}
+
+// Can says whether the user may see the console.
+func (p page) Can() bool {
+	return p.User != nil && (p.User.Role == bridge.Admin || p.User.Role == bridge.Supervisor)
+}
+
+// agentView is the agents' page. Calls come by websocket.
+type agentView struct {
+	DND     bool
+	HasDND  bool
+	CanDial bool
+	Number  string // to put into the box: a link in the CRM may give it
+	Recent  recentView
+}
+
+func (s *server) agentPage(w http.ResponseWriter, r *http.Request) error {
+	v, l := who(r), s.language(r)
+	recent, err := s.recent(r)
+	if err != nil {
+		return err
+	}
+	number := r.URL.Query().Get("number")
+	if !dialable(number) {
+		number = ""
+	}
+	p := s.page(r, l.t("agent.title"), agentView{DND: s.dnd(r.Context(), v.user.Extension), HasDND: s.d.Presence != nil && v.user.Extension != "",
+		CanDial: s.d.Dialer != nil && v.user.Extension != "", Number: number, Recent: recent})
+	b, err := json.Marshal(l.script())
+	if err != nil {
+		return err
+	}
+	p.Strings = template.JS(b) //nolint:gosec // our own table, escaped by json.Marshal
+	return s.render(w, "agent.html", p)
+}
+
+// recentView is the list of an agent's latest calls.
+type recentView struct {
+	Calls []recentCall
+	Dial  bool
+}
+
+// recentCall is one of an agent's calls as he lived it.
+type recentCall struct {
+	ID, Icon, Says        string
+	Name, Number, Line    string
+	Dial                  string // what the call-back button calls; "" = none
+	At                    bridge.Time
+	Talk                  time.Duration
+	Person                string // the colleague who took it
+	Missed                bool   // nobody talked to the client: it wants a call back
+	Internal, CalledByOwn bool
+}
+
+func (s *server) agentRecent(w http.ResponseWriter, r *http.Request) error {
+	recent, err := s.recent(r)
+	if err != nil {
+		return err
+	}
+	return s.render(w, "recent", s.page(r, "", recent))
+}
+
+func (s *server) recent(r *http.Request) (recentView, error) {
+	v := who(r)
+	out := recentView{Dial: s.d.Dialer != nil && v.user.Extension != ""}
+	if v.user.Extension == "" {
+		return out, nil
+	}
+	calls, _, err := s.d.Calls.Calls(r.Context(), CallQuery{Extension: v.user.Extension, Limit: 30})
+	if err != nil {
+		return out, err
+	}
+	back := map[bridge.Number]bool{} // clients who were talked to since: no call back is open
+	for i := range calls {
+		c := &calls[i]
+		if !c.Ended() {
+			continue
+		}
+		row := s.recentRow(r, c, v.user.Extension)
+		if row.Missed && back[c.Client] {
+			row.Missed = false
+		}
+		if c.Outcome == bridge.Answered && c.Client != "" {
+			back[c.Client] = true
+		}
+		out.Calls = append(out.Calls, row)
+	}
+	return out, nil
+}
+
+func (s *server) recentRow(r *http.Request, c *bridge.Call, ext string) recentCall {
+	row := recentCall{ID: c.ID, At: c.StartedAt, Internal: c.Direction == bridge.Internal, CalledByOwn: c.Agent == ext}
+	mine := slices.Contains(c.AnsweredBy, ext) || c.Agent == ext && c.Outcome == bridge.Answered
+	switch {
+	case c.Direction == bridge.Out && c.Outcome == bridge.Answered:
+		row.Icon, row.Says = "out", "recent.out"
+	case c.Direction == bridge.Out:
+		row.Icon, row.Says = "failed", "reason."+string(c.Reason)
+	case mine:
+		row.Icon, row.Says = "in", "recent.in"
+		if c.Direction == bridge.Internal && c.Agent == ext {
+			row.Icon, row.Says = "out", "recent.out"
+		}
+	case c.Outcome == bridge.Answered:
+		row.Icon, row.Says = "elsewhere", "recent.elsewhere"
+		row.Person = s.person(c.LastTalked())
+	default:
+		row.Icon, row.Says, row.Missed = "missed", "recent.missed", c.Direction == bridge.In
+	}
+	if !known(row.Says) {
+		row.Says = "reason.unknown"
+	}
+	for _, leg := range c.Legs {
+		if leg.Extension == ext && leg.TalkMS != nil {
+			row.Talk += time.Duration(*leg.TalkMS) * time.Millisecond
+		}
+	}
+	if row.Talk == 0 && mine && c.TalkMS != nil {
+		row.Talk = time.Duration(*c.TalkMS) * time.Millisecond
+	}
+	switch {
+	case row.Internal:
+		other := c.Agent
+		if other == ext {
+			if other = c.LastTalked(); other == ext || other == "" {
+				other = ""
+				if i := slices.IndexFunc(c.Legs, func(l bridge.Leg) bool { return l.Extension != ext }); i >= 0 {
+					other = c.Legs[i].Extension
+				}
+			}
+		}
+		row.Name, row.Number, row.Dial = s.d.Employee(other), other, other
+	case c.Client != "":
+		row.Number, row.Dial = s.d.Number(string(c.Client)), string(c.Client)
+		if row.Name = s.d.Client(r.Context(), c.Client); row.Name == "" {
+			row.Name = c.ClientName
+		}
+	case dialable(c.ClientRaw):
+		row.Number, row.Name = c.ClientRaw, c.ClientName
+	}
+	if c.Line != "" {
+		row.Line = s.lineName(c.Line)
+	}
+	return row
+}
+
+func (s *server) lineName(number string) string {
+	if l := s.d.Line(number); l.Name != "" {
+		return l.Name
+	}
+	return s.d.Number(number)
+}
+
+// person writes a colleague for reading.
+func (s *server) person(ext string) string {
+	if n := s.d.Employee(ext); n != "" {
+		return n
+	}
+	return ext
+}
+
+// overview is the console's first page.
+type overview struct {
+	PBXs         []PBX
+	Integrations []Integration
+	Missing      []string
+	Live         []bridge.Call
+	Calls        []bridge.Call
+	Query        url.Values
+	Next         string
+	Imbalance    int64
+	Agents       int
+}
+
+func (s *server) overviewPage(w http.ResponseWriter, r *http.Request) error {
+	o := overview{Query: r.URL.Query(), Agents: s.d.Hub.Connected()}
+	q, err := s.callQuery(r, 50)
+	if err != nil {
+		return err
+	}
+	if s.d.PBXs != nil {
+		o.PBXs = s.d.PBXs()
+	}
+	if s.d.Missing != nil {
+		o.Missing = s.d.Missing(r.Context())
+	}
+	if o.Integrations, err = s.integrations(r.Context()); err != nil {
+		return err
+	}
+	o.Live = s.d.Live()
+	slices.SortFunc(o.Live, func(a, b bridge.Call) int { return b.StartedAt.Compare(a.StartedAt.Time) })
+	if o.Calls, o.Next, err = s.d.Calls.Calls(r.Context(), q); err != nil {
+		return err
+	}
+	rows, _, _, err := s.balance(r)
+	if err != nil {
+		return err
+	}
+	for _, x := range rows {
+		n := x.Imbalance()
+		o.Imbalance += max(n, -n)
+	}
+	p := s.page(r, s.language(r).t("console.overview"), o)
+	p.Section = "overview"
+	if r.URL.Query().Get("part") == "live" {
+		return s.render(w, "live", p)
+	}
+	return s.render(w, "overview.html", p)
+}
+
+// callView is one call with its whole story.
+type callView struct {
+	Call       bridge.Call
+	Deliveries []deliveryView
+	Shown      []shownView
+	Story      []storyLine
+}
+
+type deliveryView struct {
+	bridge.Delivery
+	Tries []Attempt
+}
+
+// storyLine is one event in words.
+type storyLine struct {
+	At    bridge.Time
+	After time.Duration // since the call's start
+	Kind  bridge.EventKind
+	About string
+	Extra string
+}
+
+func (s *server) callPage(w http.ResponseWriter, r *http.Request) error {
+	full, err := s.fullCall(r)
+	if err != nil {
+		return err
+	}
+	v := callView{Call: full.Call, Shown: full.Shown}
+	for _, d := range full.Deliveries {
+		tries, err := s.d.Ledger.Attempts(r.Context(), d.ID)
+		if err != nil {
+			return err
+		}
+		v.Deliveries = append(v.Deliveries, deliveryView{d, tries})
+	}
+	events, err := s.d.Calls.Events(r.Context(), full.ID)
+	if err != nil {
+		return err
+	}
+	for i := range events {
+		e := &events[i]
+		line := storyLine{At: e.At, Kind: e.Kind, About: s.channel(e.Leg)}
+		if !full.StartedAt.IsZero() {
+			line.After = e.At.Sub(full.StartedAt)
+		}
+		extra := []string{}
+		if e.Peer != nil {
+			extra = append(extra, "→ "+s.channel(e.Peer))
+		}
+		for _, t := range []string{e.Dialled, e.Result, e.Name, e.Value} {
+			if t != "" {
+				extra = append(extra, t)
+			}
+		}
+		line.Extra = strings.Join(extra, " · ")
+		v.Story = append(v.Story, line)
+	}
+	p := s.page(r, s.language(r).t("console.call"), v)
+	p.Section = "overview"
+	return s.render(w, "call.html", p)
+}
+
+func (s *server) channel(c *bridge.Channel) string {
+	switch {
+	case c == nil:
+		return ""
+	case c.Extension != "":
+		if n := s.d.Employee(c.Extension); n != "" {
+			return c.Extension + " " + n
+		}
+		return c.Extension
+	case c.Trunk != "":
+		return c.Trunk
+	case c.Name != "":
+		return c.Name
+	}
+	return c.ID
+}
+
+type deliveriesView struct {
+	Deliveries   []bridge.Delivery
+	Integrations []Integration
+	Query        url.Values
+	Next         int64
+}
+
+func (s *server) deliveriesPage(w http.ResponseWriter, r *http.Request) error {
+	q, err := s.deliveryQuery(r, 100)
+	if err != nil {
+		return err
+	}
+	v := deliveriesView{Query: r.URL.Query()}
+	if v.Deliveries, err = s.d.Ledger.Deliveries(r.Context(), q); err != nil {
+		return err
+	}
+	if len(v.Deliveries) == q.Limit && q.CallID == "" {
+		v.Next = v.Deliveries[len(v.Deliveries)-1].ID
+	}
+	if v.Integrations, err = s.integrations(r.Context()); err != nil {
+		return err
+	}
+	p := s.page(r, s.language(r).t("console.deliveries"), v)
+	p.Section = "deliveries"
+	return s.render(w, "deliveries.html", p)
+}
+
+type ledgerView struct {
+	Rows     []LedgerRow
+	From, To string
+}
+
+func (s *server) ledgerPage(w http.ResponseWriter, r *http.Request) error {
+	rows, from, to, err := s.balance(r)
+	if err != nil {
+		return err
+	}
+	p := s.page(r, s.language(r).t("console.ledger"), ledgerView{rows, from, to})
+	p.Section = "ledger"
+	return s.render(w, "ledger.html", p)
+}

@@ -106,12 +106,14 @@ type facts struct {
 	positive   bridge.Time // the last time the call got further
 	transfers  []*bridge.Event
 	recordings []string
+	rooms      []*bridge.Room // as snapshots showed them
 }
 
 func (f *facts) reset() {
 	clear(f.chans)
 	clear(f.transfers)
-	*f = facts{chans: f.chans[:0], transfers: f.transfers[:0]}
+	clear(f.rooms)
+	*f = facts{chans: f.chans[:0], transfers: f.transfers[:0], rooms: f.rooms[:0]}
 }
 
 func (f *facts) find(id string) *channel {

@@ -3,7 +3,9 @@ package track_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -16,6 +18,8 @@ import (
 var opts = track.Options{OwnNumber: func(string) string { return "74951234567" }}
 
 // events decodes a recorded stream; stored keeps only what the daemon stores.
+// The loss of the websocket and the answers after it become LinkLost and
+// LinkUp, as the adapter makes them.
 func events(t testing.TB, name string, stored bool) []bridge.Event {
 	t.Helper()
 	lines, err := aristream.Load(name)
@@ -24,13 +28,43 @@ func events(t testing.TB, name string, stored bool) []bridge.Event {
 	}
 	d := ari.NewDecoder(ari.DecodeOptions{PBX: "office", Trunks: []string{"trunk"}})
 	var list []bridge.Event
+	var last bridge.Time // by the PBX's clock
+	var lastT time.Duration
+	lost, channels := false, []byte(nil)
 	for _, l := range lines {
+		at := bridge.Time{Time: last.Add(l.T - lastT)}
+		switch {
+		case strings.Contains(l.Note, "dropped on purpose"), strings.Contains(l.Note, "close 1006"):
+			lost = true
+		case l.REST != nil && l.REST.Path == "/channels":
+			channels = l.REST.Body
+		case l.REST != nil && l.REST.Path == "/bridges" && lost:
+			snap, err := d.Snapshot(nil, channels, l.REST.Body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if last.IsZero() { // not an event was seen before: the first start of the daemon
+				at = bridge.At(time.Date(2026, 11, 22, 5, 23, 17, 0, time.UTC))
+			}
+			snap.StartedAt = bridge.AtMilli(1795300000000)
+			if name == "crash_midcall" || name == "restart_midcall" {
+				snap.StartedAt = bridge.At(at.Add(-time.Second))
+			}
+			if !last.IsZero() {
+				list = append(list, bridge.Event{ID: "lost", PBX: "office", Kind: bridge.LinkLost, At: at, From: last, To: at})
+			}
+			list = append(list, bridge.Event{ID: "up", PBX: "office", Kind: bridge.LinkUp, At: at, Snapshot: &snap})
+			lost = false
+		}
 		if l.Event == nil {
 			continue
 		}
 		e, useful, err := d.Decode(l.Event)
 		if err != nil {
 			t.Fatalf("%s line %d: %v", name, l.N, err)
+		}
+		if !e.At.IsZero() {
+			last, lastT = e.At, l.T
 		}
 		if useful || !stored {
 			list = append(list, e)
@@ -39,15 +73,10 @@ func events(t testing.TB, name string, stored bool) []bridge.Event {
 	return list
 }
 
-// later are streams with a gap: what the events do not tell must come from
-// the PBX's answers after it.
-var later = map[string]bool{"ws_lost_answer_unseen": true, "ws_lost_end_unseen": true, "ws_lost_start_unseen": true,
-	"crash_midcall": true}
+// endUnseen are streams in which the end of the call fell into a gap.
+var endUnseen = map[string]string{"ws_lost_end_unseen": track.GapLinkLost, "crash_midcall": track.GapRestarted}
 
-// names are the streams whose records follow from the events alone.
-func names() []string {
-	return slices.DeleteFunc(aristream.Names(), func(n string) bool { return later[n] })
-}
+func names() []string { return aristream.Names() }
 
 func noVariables(list []bridge.Event) []bridge.Event {
 	return slices.DeleteFunc(slices.Clone(list), func(e bridge.Event) bool { return e.Kind == bridge.VariableSet })
@@ -74,6 +103,48 @@ func TestRecordedCalls(t *testing.T) {
 	}
 }
 
+// unprepared are the events of a PBX without channelvars: no call ids, nothing
+// from the operator's dialplan.
+func unprepared(list []bridge.Event) []bridge.Event {
+	list = noVariables(list)
+	bare := func(c *bridge.Channel) *bridge.Channel {
+		if c == nil {
+			return nil
+		}
+		v := *c
+		v.Group, v.Dir, v.DID, v.Ext = "", "", "", ""
+		return &v
+	}
+	for i := range list {
+		e := &list[i]
+		e.Leg, e.Peer = bare(e.Leg), bare(e.Peer)
+		e.More = slices.Clone(e.More)
+		for j := range e.More {
+			e.More[j] = *bare(&e.More[j])
+		}
+		if e.Snapshot != nil {
+			s := *e.Snapshot
+			s.Channels = slices.Clone(s.Channels)
+			for j := range s.Channels {
+				s.Channels[j] = *bare(&s.Channels[j])
+			}
+			e.Snapshot = &s
+		}
+	}
+	return list
+}
+
+// TestUnpreparedPBX: the records are the same when the PBX tells neither call
+// ids nor variables; who dials, answers and talks to whom is enough.
+func TestUnpreparedPBX(t *testing.T) {
+	want := aristream.Expected()
+	for _, name := range names() {
+		t.Run(name, func(t *testing.T) {
+			compare(t, "unprepared", track.Calls(unprepared(events(t, name, true)), opts), want[name], false)
+		})
+	}
+}
+
 func compare(t *testing.T, what string, got, want []bridge.Call, recordings bool) {
 	t.Helper()
 	if len(got) != len(want) {
@@ -84,6 +155,12 @@ func compare(t *testing.T, what string, got, want []bridge.Call, recordings bool
 			t.Errorf("%s: call %d (- got, + want):\n%s", what, i, diff)
 		}
 		near(t, what+": wait_ms", got[i].WaitMS, want[i].WaitMS)
+		if reason := endUnseen[t.Name()[strings.LastIndexByte(t.Name(), '/')+1:]]; reason != "" {
+			if g := got[i].Gaps; len(g) != 1 || g[0].Reason != reason || g[0].To.Before(g[0].From.Time) {
+				t.Errorf("%s: gaps %v, want one of reason %s", what, g, reason)
+			}
+			continue // talked until some time in the gap
+		}
 		near(t, what+": talk_ms", got[i].TalkMS, want[i].TalkMS)
 	}
 }
@@ -99,7 +176,7 @@ func comparable(c bridge.Call, recordings bool) bridge.Call {
 		c.Transfers[i].At = bridge.Time{}
 	}
 	if len(c.Recordings) == 0 || !recordings {
-		c.Recordings = nil
+		c.Recordings = nil // their names are told by variables or made of call ids
 	}
 	return c
 }

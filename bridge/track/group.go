@@ -38,6 +38,7 @@ type group struct {
 	chans  []string
 	pairs  []string
 	rooms  []string
+	since  bridge.Time     // when its first channel was made
 	events []*bridge.Event // in order
 	fresh  []string        // ids of events not told in a Change yet
 	dead   bool            // merged into another, or forgotten
@@ -68,18 +69,104 @@ func (t *Tracker) state(pbx string) *state {
 
 func (s *state) touch(at bridge.Time) { latest(&s.clock, at) }
 
-// addLink puts a LinkLost or LinkUp into its place; false if it is known.
-func (s *state) addLink(e *bridge.Event) bool {
+// addLink puts a LinkLost or LinkUp into its place; known says that it was
+// there. With found, the channels of its snapshot become groups (merged: those
+// that went into others), so that calls whose beginning nobody saw are known.
+func (s *state) addLink(e *bridge.Event, found bool) (merged map[*group][]*group, known bool) {
 	i, known := slices.BinarySearchFunc(s.links, e, order)
 	if known {
-		return false
+		return nil, true
 	}
 	keep := *e
 	s.links = slices.Insert(s.links, i, &keep)
 	for len(s.links) > 0 && s.clock.Sub(s.links[0].At) > linkMemory {
 		s.links = s.links[1:]
 	}
-	return true
+	if !found || e.Snapshot == nil {
+		return nil, false
+	}
+	merged = map[*group][]*group{}
+	for i := range e.Snapshot.Channels {
+		c := &e.Snapshot.Channels[i]
+		j := joiner{s: s, pbx: e.PBX}
+		j.channel(c, e.At)
+		j.keep(merged)
+	}
+	for _, r := range e.Snapshot.Rooms {
+		j := joiner{s: s, pbx: e.PBX}
+		for _, id := range r.Members {
+			j.join(id)
+		}
+		j.keep(merged)
+	}
+	return merged, false
+}
+
+// attach joins what a snapshot shows of known groups, without making new ones:
+// its other calls are over since.
+func (s *state) attach(e *bridge.Event) {
+	for i := range e.Snapshot.Channels {
+		c := &e.Snapshot.Channels[i]
+		if s.byChannel[c.ID] != nil || s.byChannel[c.Group] != nil {
+			j := joiner{s: s, pbx: e.PBX}
+			j.channel(c, e.At)
+		}
+	}
+	for _, r := range e.Snapshot.Rooms {
+		if !slices.ContainsFunc(r.Members, func(id string) bool { return s.byChannel[id] != nil }) {
+			continue
+		}
+		j := joiner{s: s, pbx: e.PBX}
+		for _, id := range r.Members {
+			j.join(id)
+		}
+	}
+}
+
+// joiner makes one group of all channels it is shown.
+type joiner struct {
+	s      *state
+	pbx    string
+	into   *group
+	merged []*group // those that went into it
+}
+
+func (j *joiner) join(id string) {
+	if id == "" {
+		return
+	}
+	g := j.s.group(j.pbx, id)
+	switch {
+	case j.into == nil:
+		j.into = g
+	case j.into != g:
+		j.into, g = j.s.merge(j.into, g)
+		j.merged = append(j.merged, g)
+	}
+}
+
+func (j *joiner) channel(c *bridge.Channel, at bridge.Time) {
+	if c == nil || c.ID == "" {
+		return
+	}
+	j.join(c.ID)
+	j.join(c.Group)
+	if c.Pair != "" {
+		j.join(j.s.pair(j.into, c))
+	}
+	if !c.Since.IsZero() {
+		at = c.Since
+	}
+	earliest(&j.into.since, at)
+}
+
+// keep adds what was merged to a list of merges that may have been merged
+// themselves.
+func (j *joiner) keep(merged map[*group][]*group) {
+	for _, m := range j.merged {
+		merged[j.into] = append(append(merged[j.into], m), merged[m]...)
+		delete(merged, m)
+	}
 }
 
 // insert puts an event into its group, joining the groups it shows to be one.
@@ -88,52 +175,29 @@ func (s *state) addLink(e *bridge.Event) bool {
 func (t *Tracker) insert(e *bridge.Event) (*group, []*group) {
 	s := t.state(e.PBX)
 	if link(e) {
-		s.addLink(e)
+		s.addLink(e, true)
 		return nil, nil
 	}
-	var into *group
-	var merged []*group
-	join := func(id string) {
-		if id == "" {
-			return
-		}
-		g := s.group(e.PBX, id)
-		switch {
-		case into == nil:
-			into = g
-		case into != g:
-			into, g = s.merge(into, g)
-			merged = append(merged, g)
-		}
-	}
-	channel := func(c *bridge.Channel) {
-		if c == nil || c.ID == "" {
-			return
-		}
-		join(c.ID)
-		join(c.Group)
-		if c.Pair != "" {
-			join(s.pair(into, c))
-		}
-	}
-	channel(e.Leg)
-	channel(e.Peer)
+	j := joiner{s: s, pbx: e.PBX}
+	j.channel(e.Leg, e.At)
+	j.channel(e.Peer, e.At)
 	for i := range e.More {
-		channel(&e.More[i])
+		j.channel(&e.More[i], e.At)
 	}
 	if e.Kind == bridge.RoomEntered || e.Kind == bridge.RoomsMerged {
 		for _, id := range e.Members {
-			join(id)
+			j.join(id)
 		}
 	}
-	if into == nil && e.Room != "" {
+	if j.into == nil && e.Room != "" {
 		if id := s.rooms[e.Room]; id != "" {
-			join(id)
+			j.join(id)
 		} else if e.Kind == bridge.RecordingDone && len(s.waiting) < 1000 {
 			keep := *e
 			s.waiting[e.Room] = append(s.waiting[e.Room], &keep)
 		}
 	}
+	into := j.into
 	if into == nil || !into.put(e) {
 		return nil, nil
 	}
@@ -145,7 +209,7 @@ func (t *Tracker) insert(e *bridge.Event) (*group, []*group) {
 		}
 		delete(s.waiting, e.Room)
 	}
-	return into, merged
+	return into, j.merged
 }
 
 // group returns the group of a channel, a new one if there is none.
@@ -190,6 +254,9 @@ func (s *state) merge(a, b *group) (into, gone *group) {
 	a.pairs = append(a.pairs, b.pairs...)
 	a.rooms = append(a.rooms, b.rooms...)
 	a.numbers = append(a.numbers, b.numbers...)
+	if !b.since.IsZero() {
+		earliest(&a.since, b.since)
+	}
 	for _, e := range b.events {
 		if i, known := slices.BinarySearchFunc(a.events, e, order); !known {
 			a.events = slices.Insert(a.events, i, e)
@@ -264,9 +331,6 @@ func (t *Tracker) forget(s *state) {
 			s.drop(g)
 		}
 		s.born = s.born[1:]
-	}
-	if len(s.groups) == 0 && len(s.links) > 0 {
-		s.links = nil
 	}
 }
 

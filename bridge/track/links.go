@@ -1,6 +1,10 @@
 package track
 
-import "callbridge/bridge"
+import (
+	"slices"
+
+	"callbridge/bridge"
+)
 
 // Reasons of gaps.
 const (
@@ -8,10 +12,71 @@ const (
 	GapRestarted = "pbx_restarted" // the PBX itself was started anew
 )
 
+// lived are the links' events from the time of this call. A loss just before
+// it belongs to the return that comes after it began.
+func lived(g *group, links []*bridge.Event) []*bridge.Event {
+	i, _ := slices.BinarySearchFunc(links, g.since, func(l *bridge.Event, t bridge.Time) int { return l.At.Compare(t.Time) })
+	if i > 0 && i < len(links) && links[i-1].Kind == bridge.LinkLost {
+		i--
+	}
+	return links[i:]
+}
+
+// snapshot notes what the PBX had of this call when we came back.
+func (f *facts) snapshot(g *group, l *bridge.Event) {
+	if l.Snapshot == nil {
+		return
+	}
+	for i := range l.Snapshot.Channels {
+		v := &l.Snapshot.Channels[i]
+		if !slices.Contains(g.chans, v.ID) {
+			continue
+		}
+		c := f.see(v, l.At)
+		switch {
+		case c.helper:
+		case v.State == "up":
+			f.calling = true
+		case v.State == "ringing" && !c.incoming:
+			if c.ring.IsZero() {
+				c.ring = l.At
+			}
+		}
+	}
+	for i := range l.Snapshot.Rooms {
+		r := &l.Snapshot.Rooms[i]
+		if len(r.Members) < 2 || !slices.Contains(g.chans, r.Members[0]) {
+			continue
+		}
+		room := &bridge.Room{ID: r.ID, Since: r.Since}
+		for _, id := range r.Members {
+			if c := f.find(id); c != nil && c.up { // up by now, not later
+				room.Members = append(room.Members, id)
+			}
+		}
+		f.rooms = append(f.rooms, room)
+	}
+}
+
+// together takes it for an answer that a leg was up in a room with another
+// when we came back: it happened unseen, when the room was made.
+func (f *facts) together(root *channel) {
+	for _, r := range f.rooms {
+		for _, id := range r.Members {
+			c := f.find(id)
+			if c == nil || c == root || c.helper || !c.answer.IsZero() || c.incoming && c.dialled.IsZero() {
+				continue
+			}
+			c.answer = r.Since
+			latest(&c.answer, c.since)
+		}
+	}
+}
+
 // links applies what we know of the times in which we saw nothing: the gaps
 // of this call, and the channels that were gone when we came back (D-29). Such
 // a channel ended at an unknown time; the last event of the call stands for it.
-func (r *reducer) links(g *group, links []*bridge.Event) (gaps []bridge.Gap, restarted bool) {
+func (r *reducer) links(links []*bridge.Event) (gaps []bridge.Gap, restarted bool) {
 	gaps = []bridge.Gap{}
 	f := &r.f
 	var lost *bridge.Event // the last loss without a return

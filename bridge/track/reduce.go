@@ -23,17 +23,26 @@ type reducer struct {
 func (r *reducer) reduce(g *group, links []*bridge.Event) (call bridge.Call, ok bool) {
 	f := &r.f
 	f.reset()
+	links = lived(g, links)
+	up := 0 // links before it are applied
 	for _, e := range g.events {
+		for ; up < len(links) && !links[up].At.After(e.At.Time); up++ {
+			f.snapshot(g, links[up])
+		}
 		f.add(e)
+	}
+	for ; up < len(links); up++ {
+		f.snapshot(g, links[up])
 	}
 	root := r.root()
 	if root == nil {
 		return call, false
 	}
-	if !f.calling && !root.incoming && !strings.HasPrefix(root.id, ClickPrefix) {
+	if !f.isCall() {
 		return call, false // a leg nobody dialled yet: it will turn out to be part of a call
 	}
-	gaps, restarted := r.links(g, links)
+	f.together(root)
+	gaps, restarted := r.links(links)
 	r.called(root)
 
 	call = bridge.Call{
@@ -100,6 +109,20 @@ func (r *reducer) reduce(g *group, links []*bridge.Event) (call bridge.Call, ok 
 func span(from, to bridge.Time) *int64 {
 	ms := to.Sub(from).Milliseconds()
 	return &ms
+}
+
+// isCall says whether somebody called somebody. What is a call stays one,
+// whatever is learned later.
+func (f *facts) isCall() bool {
+	if f.calling {
+		return true
+	}
+	for i := range f.chans {
+		if c := &f.chans[i]; !c.helper && (c.incoming || strings.HasPrefix(c.id, ClickPrefix)) {
+			return true
+		}
+	}
+	return false
 }
 
 // root is the channel the call began with: a client's before a colleague's,

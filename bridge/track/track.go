@@ -105,12 +105,18 @@ func (t *Tracker) Add(e bridge.Event) []Change {
 	s.touch(e.At)
 	var out []Change
 	if link(&e) {
-		if !s.addLink(&e) {
+		merged, known := s.addLink(&e, true)
+		if known {
 			return nil
 		}
 		for g := range s.groups {
-			if c, ok := t.change(s, g, nil); ok && c.Changed() {
+			c, ok := t.change(s, g, merged[g])
+			switch {
+			case !ok:
+			case c.Changed():
 				out = append(out, c)
+			default:
+				g.fresh = c.Events // nobody was told
 			}
 		}
 		slices.SortFunc(out, func(a, b Change) int { return strings.Compare(a.Call.ID, b.Call.ID) })
@@ -162,8 +168,9 @@ func (t *Tracker) change(s *state, g *group, merged []*group) (Change, bool) {
 
 // Restore puts an open call back after a restart, with the id it had and the
 // events stored for it; events of the PBX's link since the call began belong
-// to them. Events of the last minutes that are filed under no call are given
-// with the id "": they may turn out to belong to one. It reports no changes.
+// to them (a call known from a snapshot alone comes back with the next one).
+// Events of the last minutes that are filed under no call are given with the
+// id "": they may turn out to belong to one. It reports no changes.
 func (t *Tracker) Restore(callID string, events []bridge.Event) {
 	var last *group
 	var s *state
@@ -172,7 +179,7 @@ func (t *Tracker) Restore(callID string, events []bridge.Event) {
 		s = t.state(e.PBX)
 		s.touch(e.At)
 		if link(e) {
-			s.addLink(e)
+			s.addLink(e, false)
 		} else if g, _ := t.insert(e); g != nil {
 			last = g
 		}
@@ -180,6 +187,12 @@ func (t *Tracker) Restore(callID string, events []bridge.Event) {
 	if last == nil || callID == "" {
 		return
 	}
+	for i := range events {
+		if events[i].Snapshot != nil {
+			s.attach(&events[i])
+		}
+	}
+	last = s.byChannel[last.chans[0]]
 	// The links of the events decide what is one call, so all are in one group
 	// now, unless facts are missing; the last one then has the id.
 	last.fixed = callID

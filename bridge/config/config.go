@@ -65,7 +65,7 @@ type PBX struct {
 
 // Recordings says where sound files are.
 type Recordings struct {
-	Dir string `yaml:"dir" sample:"/var/spool/asterisk/monitor" doc:"Folder."`
+	Dir string `yaml:"dir" sample:"/var/spool/asterisk/recording" doc:"Folder."`
 }
 
 // CDR says where call records are.

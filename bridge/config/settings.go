@@ -1,8 +1,11 @@
 package config
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"net/mail"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -357,29 +360,15 @@ func ExportSettings(s bridge.Settings, drivers map[string][]setting.Field) ([]by
 			s.Users[i].PasswordHash = setting.Mask
 		}
 	}
-	var n yaml.Node
-	if err := n.Encode(s); err != nil {
+	n, err := encode(reflect.ValueOf(s))
+	if err != nil {
 		return nil, fmt.Errorf("settings: %w", err)
 	}
-	escape(&n)
-	var b strings.Builder
+	var b bytes.Buffer
 	enc := yaml.NewEncoder(&b)
 	enc.SetIndent(2)
-	if err := enc.Encode(&n); err != nil {
+	if err := errors.Join(enc.Encode(n), enc.Close()); err != nil {
 		return nil, fmt.Errorf("settings: %w", err)
 	}
-	if err := enc.Close(); err != nil {
-		return nil, fmt.Errorf("settings: %w", err)
-	}
-	return []byte(b.String()), nil
-}
-
-// escape keeps a ${ in a value from being read as a variable.
-func escape(n *yaml.Node) {
-	if n.Kind == yaml.ScalarNode {
-		n.Value = strings.ReplaceAll(n.Value, "${", "$${")
-	}
-	for _, c := range n.Content {
-		escape(c)
-	}
+	return b.Bytes(), nil
 }

@@ -59,7 +59,7 @@ func TestTokensSurviveRestart(t *testing.T) {
 }
 
 func TestTokenIsSavedBeforeItIsUsed(t *testing.T) {
-	bubble(t, fake, nil, func(t *testing.T, r *rig) {
+	bubble(t, fake, setting.Values{"search": "quick"}, func(t *testing.T, r *rig) {
 		r.saveErr = errDisk
 		wantKind(t, r.find(), fault.Temporary)
 		if n := r.count("GET /callRoute"); n != 0 {

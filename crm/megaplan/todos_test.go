@@ -231,6 +231,15 @@ func TestDealOfASchemeByIDAndName(t *testing.T) {
 			if len(open) != 1 || open[0] != want {
 				t.Errorf("open %+v, want %+v", open, want)
 			}
+			for _, hidden := range [][]string{nil, {"result"}} {
+				r.f.Change(func(q *megaplantest.Quirks) { q.HiddenFields = hidden })
+				if !r.f.MoveDeal(string(m.ID), "Отказ") {
+					t.Fatal("the deal was not moved")
+				}
+				if open := must[[]crm.Deal](t)(r.OpenDeals(r.ctx(), client)); len(open) != 0 {
+					t.Errorf("a lost deal counts as open: %+v", open)
+				}
+			}
 		})
 	}
 	bubble(t, withScheme, nil, func(t *testing.T, r *rig) {

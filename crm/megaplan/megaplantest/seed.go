@@ -130,6 +130,24 @@ func (s *Server) DeleteClient(id string) {
 	}
 }
 
+// MoveDeal puts a deal into the state of that name of its scheme, whatever
+// the transitions, as an administrator may.
+func (s *Server) MoveDeal(id, state string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	deal := s.get("Deal", id)
+	if deal == nil {
+		return false
+	}
+	for _, st := range s.order["ProgramState"] {
+		if st.data["name"] == state && refers(st.data["program"], deal.data["program"]) {
+			s.move(deal, st)
+			return true
+		}
+	}
+	return false
+}
+
 func (s *Server) remove(e *entity) {
 	delete(s.byID[e.ct], e.id)
 	s.order[e.ct] = slices.DeleteFunc(s.order[e.ct], func(x *entity) bool { return x == e })

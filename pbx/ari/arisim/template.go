@@ -1,6 +1,7 @@
 package arisim
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"regexp"
@@ -245,6 +246,7 @@ type cutter struct {
 	sc    *script
 	rx    *regexp.Regexp
 	uuids []string
+	seen  map[string]text // pieces between braces come again and again
 }
 
 func newCutter(sc *script) *cutter {
@@ -267,7 +269,7 @@ func newCutter(sc *script) *cutter {
 	if len(sc.phones) > 0 {
 		phones = strings.Join(sc.phones, "|")
 	}
-	return &cutter{sc: sc, rx: regexp.MustCompile(
+	return &cutter{sc: sc, seen: map[string]text{}, rx: regexp.MustCompile(
 		`(` + strings.Join(ids, "|") + `)` + // 1 channel id
 			`|(` + rxUUID + `)` + // 2
 			`|(` + rxName + `)` + // 3
@@ -288,8 +290,32 @@ func (c *cutter) uuid(s string) int {
 	return i
 }
 
-// text cuts raw into literals and slots.
+// text cuts raw into literals and slots. No slot reaches over a brace.
 func (c *cutter) text(raw []byte) text {
+	var out text
+	for len(raw) > 0 {
+		n := bytes.IndexAny(raw, "{}") + 1
+		if n == 0 {
+			n = len(raw)
+		}
+		piece, ok := c.seen[string(raw[:n])]
+		if !ok {
+			piece = c.piece(raw[:n])
+			c.seen[string(raw[:n])] = piece
+		}
+		for _, s := range piece {
+			if last := len(out) - 1; s.kind == literal && last >= 0 && out[last].kind == literal {
+				out[last].s += s.s
+				continue
+			}
+			out = append(out, s)
+		}
+		raw = raw[n:]
+	}
+	return out
+}
+
+func (c *cutter) piece(raw []byte) text {
 	var out text
 	lit := func(b []byte) {
 		if len(b) == 0 {

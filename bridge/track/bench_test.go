@@ -11,7 +11,7 @@ import (
 
 // traffic is n calls of the usual kinds one after the other in their own time,
 // each with channels of its own.
-func traffic(b *testing.B, n int, stored bool) []bridge.Event {
+func traffic(b testing.TB, n int, stored bool) []bridge.Event {
 	kinds := [][]bridge.Event{}
 	for _, name := range []string{"in_answered", "out_answered", "in_missed_caller_hangs_up", "queue_answered", "group_local", "xfer_attended"} {
 		kinds = append(kinds, events(b, name, stored))

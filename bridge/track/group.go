@@ -178,6 +178,9 @@ func (t *Tracker) insert(e *bridge.Event) (*group, []*group) {
 		s.addLink(e, true)
 		return nil, nil
 	}
+	if !e.Kind.Stored() || e.Kind == bridge.UnknownEvent {
+		return nil, nil // a call must not depend on what is not kept or not understood
+	}
 	j := joiner{s: s, pbx: e.PBX}
 	j.channel(e.Leg, e.At)
 	j.channel(e.Peer, e.At)

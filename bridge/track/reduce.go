@@ -357,6 +357,9 @@ func (r *reducer) answer(call *bridge.Call, root *channel) *channel {
 		if l == root || l.answer.IsZero() || client && l.trunk == "" {
 			continue
 		}
+		if l.answer.Before(root.since.Time) {
+			continue // colleagues talked already when the client came
+		}
 		if best == nil || l.answer.Before(best.answer.Time) {
 			best = l
 		}
@@ -443,16 +446,34 @@ func (r *reducer) fillAnswered(call *bridge.Call, root *channel) {
 	if call.Direction == bridge.Out && root.trunk == "" {
 		call.AnsweredBy = add(call.AnsweredBy, call.Agent)
 	}
-	var talked []*channel
+	var talked []talk
 	for _, l := range r.legs {
-		if l != root && l.ext != "" && !l.answer.IsZero() && !l.answer.Before(call.AnsweredAt.Time) {
-			talked = append(talked, l)
+		if l == root || l.ext == "" || l.answer.IsZero() {
+			continue
+		}
+		at := l.answer
+		if at.Before(call.AnsweredAt.Time) {
+			// He talked to a colleague before; a transfer brought the client.
+			at = bridge.Time{}
+			for _, e := range r.f.transfers {
+				if e.Kind == bridge.AttendedXfer && r.target(e) == l {
+					at = e.At
+				}
+			}
+		}
+		if !at.IsZero() {
+			talked = append(talked, talk{at, l.ext})
 		}
 	}
-	slices.SortStableFunc(talked, func(a, b *channel) int { return a.answer.Compare(b.answer.Time) })
+	slices.SortStableFunc(talked, func(a, b talk) int { return a.at.Compare(b.at.Time) })
 	for _, l := range talked {
 		call.AnsweredBy = add(call.AnsweredBy, l.ext)
 	}
+}
+
+type talk struct {
+	at  bridge.Time
+	ext string
 }
 
 // fillTransfers tells who handed the call to whom, and whether that one took it.

@@ -6,246 +6,288 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"errors"
+	"fmt"
 	"log/slog"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 
-	"callbridge/bridge"
+	_ "github.com/jackc/pgx/v5/stdlib" // driver "pgx"
+	"github.com/jmoiron/sqlx"
+	_ "modernc.org/sqlite" // driver "sqlite"
 )
 
 // DB is an open store. It is safe for use by many goroutines.
-type DB struct{}
+type DB struct {
+	w, r     *sqlx.DB // one and the same on PostgreSQL
+	postgres bool
+	box      *box
+	log      *slog.Logger
+	group    group
+	past     past
+}
 
-var errLater = errors.New("store: not written yet")
+// readers is the size of SQLite's read pool: enough for pages and metrics
+// beside the worker, few enough to keep memory small.
+const readers = 4
 
 // Open opens the database named by dsn, "sqlite:path" or "postgres://…", and
 // brings its schema up to date. key (32 bytes) encrypts what is secret. It
 // fails with a sentence for people: a newer database, a wrong key, a locked or
 // unwritable file.
 func Open(ctx context.Context, dsn string, key []byte, log *slog.Logger) (*DB, error) {
-	return nil, errLater
+	b, err := newBox(key)
+	if err != nil {
+		return nil, err
+	}
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	db := &DB{box: b, log: log}
+	switch {
+	case strings.HasPrefix(dsn, "sqlite:"):
+		err = db.openSQLite(strings.TrimPrefix(dsn, "sqlite:"))
+	case strings.HasPrefix(dsn, "postgres://"), strings.HasPrefix(dsn, "postgresql://"):
+		err = db.openPostgres(dsn)
+	default:
+		return nil, errors.New("store: the database must be named as sqlite:path or postgres://user@host/name")
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, step := range []func(context.Context) error{db.migrate, db.checkKey, db.Ping, db.repairLanes} {
+		if err := step(ctx); err != nil {
+			_ = db.Close() // the first error says what is wrong
+			return nil, err
+		}
+	}
+	return db, nil
+}
+
+func (db *DB) openSQLite(path string) error {
+	path = strings.TrimPrefix(path, "//")
+	if path == "" || strings.HasPrefix(path, ":memory:") {
+		return errors.New("store: sqlite needs the path of a file, as in sqlite:callbridge.db")
+	}
+	dir := filepath.Dir(path)
+	if st, err := os.Stat(dir); err != nil || !st.IsDir() {
+		return fmt.Errorf("store: the folder %s of the database does not exist", dir)
+	}
+	// The file holds personal data: nobody but us reads it. SQLite gives its
+	// -wal and -shm files the mode of the database.
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return fmt.Errorf("store: open %s: %w: %w", path, ErrReadOnly, err)
+	}
+	_ = f.Close() // nothing was written
+	name := "file:" + strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(path) +
+		"?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)" +
+		"&_pragma=temp_store(MEMORY)&_pragma=wal_autocheckpoint(4000)"
+	w, err := sqlx.Open("sqlite", name+"&_pragma=cache_size(-32768)&_txlock=immediate")
+	if err != nil {
+		return db.wrap("open", err)
+	}
+	w.SetMaxOpenConns(1)
+	r, err := sqlx.Open("sqlite", name+"&_pragma=cache_size(-4096)&_pragma=query_only(1)")
+	if err != nil {
+		_ = w.Close()
+		return db.wrap("open", err)
+	}
+	r.SetMaxOpenConns(readers)
+	r.SetMaxIdleConns(readers)
+	db.w, db.r = w, r
+	return nil
+}
+
+func (db *DB) openPostgres(dsn string) error {
+	p, err := sqlx.Open("pgx", dsn)
+	if err != nil {
+		return db.wrap("open", err)
+	}
+	p.SetMaxOpenConns(16)
+	p.SetMaxIdleConns(8)
+	p.SetConnMaxIdleTime(5 * time.Minute)
+	db.w, db.r, db.postgres = p, p, true
+	return nil
 }
 
 // Close ends all connections; what was committed stays.
-func (db *DB) Close() error { return nil }
-
-// Ping proves that the database can be read and written now.
-func (db *DB) Ping(ctx context.Context) error { return errLater }
-
-// Commit writes b in one transaction: all of it or nothing.
-func (db *DB) Commit(ctx context.Context, b Batch) error { return errLater }
-
-// OpenCalls returns the living calls of a PBX with their events, oldest first.
-func (db *DB) OpenCalls(ctx context.Context, pbx string) ([]OpenCall, error) { return nil, errLater }
-
-// LastEventAt returns the PBX's time of its newest stored event, the zero time if there is none.
-func (db *DB) LastEventAt(ctx context.Context, pbx string) (time.Time, error) {
-	return time.Time{}, errLater
+func (db *DB) Close() error {
+	err := db.w.Close()
+	if db.r != db.w {
+		err = errors.Join(err, db.r.Close())
+	}
+	return err
 }
 
-// Call returns a call; a merged one's id gives the call it went into. ErrNotFound if there is none.
-func (db *DB) Call(ctx context.Context, id string) (bridge.Call, error) {
-	return bridge.Call{}, errLater
+// Ping proves that the database can be read and written now: a full disk or a
+// lost lock shows here before a call is lost.
+func (db *DB) Ping(ctx context.Context) error {
+	return db.write(ctx, "ping", func(t *tx) error {
+		return t.exec(`INSERT INTO meta (name, value) VALUES ('pinged_at', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value`,
+			strconv.FormatInt(time.Now().UnixMilli(), 10))
+	})
 }
 
-// Calls returns calls, newest first, and the cursor of the next page ("" = the last).
-func (db *DB) Calls(ctx context.Context, f CallFilter) ([]bridge.Call, string, error) {
-	return nil, "", errLater
+// tx is a transaction with the few helpers all statements need. Statements
+// are written with ? and rebound.
+type tx struct {
+	*sqlx.Tx
+	ctx      context.Context
+	postgres bool
 }
 
-// CallsOfClient returns the newest calls with a client.
-func (db *DB) CallsOfClient(ctx context.Context, number bridge.Number, limit int) ([]bridge.Call, error) {
-	return nil, errLater
+func (t *tx) exec(q string, args ...any) error {
+	_, err := t.ExecContext(t.ctx, t.Rebind(q), args...)
+	return err
 }
 
-// Events returns the events of a call in the PBX's order, with Raw.
-func (db *DB) Events(ctx context.Context, callID string) ([]bridge.Event, error) {
-	return nil, errLater
+// changed runs q and returns how many rows it changed.
+func (t *tx) changed(q string, args ...any) (int64, error) {
+	res, err := t.ExecContext(t.ctx, t.Rebind(q), args...)
+	if err != nil {
+		return 0, err
+	}
+	return res.RowsAffected()
 }
 
-// Deliveries returns deliveries by id.
-func (db *DB) Deliveries(ctx context.Context, f DeliveryFilter) ([]bridge.Delivery, error) {
-	return nil, errLater
+func (t *tx) all(dest any, q string, args ...any) error {
+	return t.SelectContext(t.ctx, dest, t.Rebind(q), args...)
 }
 
-// Claim takes up to n due deliveries of an integration for lease.
-func (db *DB) Claim(ctx context.Context, integration string, now time.Time, lease time.Duration, n int) ([]bridge.Delivery, error) {
-	return nil, errLater
+func (t *tx) one(dest any, q string, args ...any) error {
+	return t.GetContext(t.ctx, dest, t.Rebind(q), args...)
 }
 
-// Finish writes the outcome of an attempt. d.LeaseUntil must be as Claim gave it.
-func (db *DB) Finish(ctx context.Context, d bridge.Delivery) error { return errLater }
-
-// NextDue says when Claim may find something next; false if nothing is open.
-func (db *DB) NextDue(ctx context.Context, integration string) (time.Time, bool, error) {
-	return time.Time{}, false, errLater
+// forUpdate ends a SELECT whose rows are about to change. SQLite needs none:
+// its only writer is us.
+func (t *tx) forUpdate(how string) string {
+	if !t.postgres {
+		return ""
+	}
+	return " " + how
 }
 
-// HoldIntegration stops an integration and holds what waits; it returns how many.
-func (db *DB) HoldIntegration(ctx context.Context, id string, since time.Time, reason string) (int64, error) {
-	return 0, errLater
+// insert writes many rows with few statements. tail is the ON CONFLICT part.
+// Chunks have few different sizes, so that statements are prepared once.
+func (t *tx) insert(into, tail string, rows [][]any) error {
+	for len(rows) > 0 {
+		n := 1
+		for _, size := range []int{128, 32, 8} {
+			if len(rows) >= size {
+				n = size
+				break
+			}
+		}
+		cols := len(rows[0])
+		one := "(" + strings.TrimSuffix(strings.Repeat("?,", cols), ",") + ")"
+		q := "INSERT INTO " + into + " VALUES " + strings.TrimSuffix(strings.Repeat(one+",", n), ",") + " " + tail
+		args := make([]any, 0, n*cols)
+		for _, row := range rows[:n] {
+			args = append(args, row...)
+		}
+		if err := t.exec(q, args...); err != nil {
+			return err
+		}
+		rows = rows[n:]
+	}
+	return nil
 }
 
-// ReleaseIntegration starts it again; held deliveries of calls started at or after resendFrom wait again,
-// the others expire. A zero resendFrom resends none.
-func (db *DB) ReleaseIntegration(ctx context.Context, id string, resendFrom time.Time) (Released, error) {
-	return Released{}, errLater
+// write runs f in one transaction. PostgreSQL may ask to try again when nodes
+// met in the wrong order; that is done here, a few times.
+func (db *DB) write(ctx context.Context, op string, f func(*tx) error) error {
+	return db.wrap(op, db.retry(ctx, f))
 }
 
-// HoldKind holds one kind of action of an integration.
-func (db *DB) HoldKind(ctx context.Context, integration string, kind bridge.ActionKind, reason string) (int64, error) {
-	return 0, errLater
+func (db *DB) retry(ctx context.Context, f func(*tx) error) error {
+	var err error
+	for try := range 5 {
+		if try > 0 {
+			if wait(ctx, time.Duration(try)*time.Duration(5+rand.IntN(20))*time.Millisecond) != nil {
+				break
+			}
+		}
+		if err = db.once(ctx, f); !again(err) {
+			break
+		}
+	}
+	return err
 }
 
-// ReleaseKind lets a kind go on.
-func (db *DB) ReleaseKind(ctx context.Context, integration string, kind bridge.ActionKind) (int64, error) {
-	return 0, errLater
+func (db *DB) once(ctx context.Context, f func(*tx) error) error {
+	t, err := db.w.BeginTxx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	if err := f(&tx{Tx: t, ctx: ctx, postgres: db.postgres}); err != nil {
+		_ = t.Rollback() // err says more
+		return err
+	}
+	return t.Commit()
 }
 
-// HeldKinds lists the kinds of an integration that are held.
-func (db *DB) HeldKinds(ctx context.Context, integration string) ([]HeldKind, error) {
-	return nil, errLater
+func wait(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
 }
 
-// Retry sets failed, expired and wanted-but-skipped deliveries waiting again.
-func (db *DB) Retry(ctx context.Context, ids []int64) (int64, error) { return 0, errLater }
-
-// SkipDeliveries gives up waiting, held, failed and expired deliveries.
-func (db *DB) SkipDeliveries(ctx context.Context, ids []int64, note string) (int64, error) {
-	return 0, errLater
+// read fills dest (a slice) from the read pool.
+func (db *DB) read(ctx context.Context, op string, dest any, q string, args ...any) error {
+	return db.wrap(op, db.r.SelectContext(ctx, dest, db.r.Rebind(q), args...))
 }
 
-// AddAttempt keeps one try for the page "why".
-func (db *DB) AddAttempt(ctx context.Context, a Attempt) error { return errLater }
-
-// Attempts returns the tries of a delivery, oldest first.
-func (db *DB) Attempts(ctx context.Context, deliveryID int64) ([]Attempt, error) {
-	return nil, errLater
+// readOne fills dest (a struct or value), ErrNotFound if there is no row.
+func (db *DB) readOne(ctx context.Context, op string, dest any, q string, args ...any) error {
+	err := db.r.GetContext(ctx, dest, db.r.Rebind(q), args...)
+	if errors.Is(err, sql.ErrNoRows) {
+		return fmt.Errorf("store: %s: %w", op, ErrNotFound)
+	}
+	return db.wrap(op, err)
 }
 
-// Ledger returns the equation for the days fromDay…toDay (both included).
-func (db *DB) Ledger(ctx context.Context, fromDay, toDay string) ([]LedgerRow, error) {
-	return nil, errLater
+// in makes "(?,?,?)" and the arguments of a list.
+func in[T any](list []T) (string, []any) {
+	args := make([]any, len(list))
+	for i, v := range list {
+		args[i] = v
+	}
+	return "(" + strings.TrimSuffix(strings.Repeat("?,", len(list)), ",") + ")", args
 }
 
-// LedgerImbalance returns the sum of all absolute imbalances; it must be 0.
-func (db *DB) LedgerImbalance(ctx context.Context) (int64, error) { return 0, errLater }
-
-// DeliveryCounts returns the gauges.
-func (db *DB) DeliveryCounts(ctx context.Context) ([]DeliveryCount, error) { return nil, errLater }
-
-// OldestWaiting returns when the oldest open delivery of each integration was made.
-func (db *DB) OldestWaiting(ctx context.Context) (map[string]time.Time, error) { return nil, errLater }
-
-// SaveContact keeps what a CRM knows of a number.
-func (db *DB) SaveContact(ctx context.Context, c ContactRow) error { return errLater }
-
-// Contact returns it, ErrNotFound if we never looked.
-func (db *DB) Contact(ctx context.Context, integration string, n bridge.Number) (ContactRow, error) {
-	return ContactRow{}, errLater
+// clean makes a text that both engines accept. PostgreSQL refuses NUL and
+// broken UTF-8, and one such number from a malformed frame must not cost the
+// whole batch.
+func clean(s string) string {
+	if strings.IndexByte(s, 0) >= 0 {
+		s = strings.ReplaceAll(s, "\x00", "\uFFFD")
+	}
+	return strings.ToValidUTF8(s, "\uFFFD")
 }
 
-// ContactsByNumber returns what all integrations know of a number.
-func (db *DB) ContactsByNumber(ctx context.Context, n bridge.Number) ([]ContactRow, error) {
-	return nil, errLater
+// milli is t in the form of the database.
+func milli(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
 }
 
-// ForgetContact removes it (fault.Gone).
-func (db *DB) ForgetContact(ctx context.Context, integration string, n bridge.Number) error {
-	return errLater
+// fromMilli is the time of a column, zero for 0.
+func fromMilli(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
 }
-
-// SaveSettings keeps s as the next version.
-func (db *DB) SaveSettings(ctx context.Context, by string, s bridge.Settings, note string) (int64, error) {
-	return 0, errLater
-}
-
-// Settings returns the newest settings and their version; zero and 0 if there are none yet.
-func (db *DB) Settings(ctx context.Context) (bridge.Settings, int64, error) {
-	return bridge.Settings{}, 0, errLater
-}
-
-// SettingsVersion returns one version.
-func (db *DB) SettingsVersion(ctx context.Context, version int64) (bridge.Settings, error) {
-	return bridge.Settings{}, errLater
-}
-
-// SettingsVersions lists all versions, newest first.
-func (db *DB) SettingsVersions(ctx context.Context) ([]SettingsInfo, error) { return nil, errLater }
-
-// IntegrationState returns what is known of an integration.
-func (db *DB) IntegrationState(ctx context.Context, id string) (IntegrationState, error) {
-	return IntegrationState{}, errLater
-}
-
-// SaveIntegrationToken keeps the adapter's state.
-func (db *DB) SaveIntegrationToken(ctx context.Context, id string, token []byte) error {
-	return errLater
-}
-
-// MarkRefused remembers the first rejection since the integration was last good.
-func (db *DB) MarkRefused(ctx context.Context, id string, at time.Time) error { return errLater }
-
-// SaveCheck keeps the report (JSON) of the last check.
-func (db *DB) SaveCheck(ctx context.Context, id string, at time.Time, report string) error {
-	return errLater
-}
-
-// SaveStaff replaces the employee list of an integration.
-func (db *DB) SaveStaff(ctx context.Context, integration string, rows []StaffRow, at time.Time) error {
-	return errLater
-}
-
-// Staff returns the list and when it was synced (zero time: never).
-func (db *DB) Staff(ctx context.Context, integration string) ([]StaffRow, time.Time, error) {
-	return nil, time.Time{}, errLater
-}
-
-// CreateSession keeps a session.
-func (db *DB) CreateSession(ctx context.Context, s Session) error { return errLater }
-
-// Session returns a session that has not expired at now, else ErrNotFound.
-func (db *DB) Session(ctx context.Context, tokenHash string, now time.Time) (Session, error) {
-	return Session{}, errLater
-}
-
-// TouchSession moves its last use and its end.
-func (db *DB) TouchSession(ctx context.Context, tokenHash string, seen, expires time.Time) error {
-	return errLater
-}
-
-// DeleteSession signs a browser out.
-func (db *DB) DeleteSession(ctx context.Context, tokenHash string) error { return errLater }
-
-// DeleteSessionsOf signs all browsers of a user out.
-func (db *DB) DeleteSessionsOf(ctx context.Context, login string) error { return errLater }
-
-// ExpireSessions removes sessions that ended before now.
-func (db *DB) ExpireSessions(ctx context.Context, now time.Time) (int64, error) { return 0, errLater }
-
-// ClaimClick registers a click once: created is true for the one caller who may place the call.
-func (db *DB) ClaimClick(ctx context.Context, requestID, by, extension, number string) (click Click, created bool, err error) {
-	return Click{}, false, errLater
-}
-
-// FinishClick keeps what became of a click.
-func (db *DB) FinishClick(ctx context.Context, requestID, pbxCallID, code, text string) error {
-	return errLater
-}
-
-// SetDoNotDisturb keeps the switch of an extension.
-func (db *DB) SetDoNotDisturb(ctx context.Context, d DoNotDisturb) error { return errLater }
-
-// DoNotDisturb returns all switches that were ever set, by extension.
-func (db *DB) DoNotDisturb(ctx context.Context) (map[string]DoNotDisturb, error) {
-	return nil, errLater
-}
-
-// SaveReceipts keeps receipts.
-func (db *DB) SaveReceipts(ctx context.Context, rs []Receipt) error { return errLater }
-
-// Receipts returns the receipts of a call.
-func (db *DB) Receipts(ctx context.Context, callID string) ([]Receipt, error) { return nil, errLater }
-
-// Purge removes what is older than r says, in small transactions.
-func (db *DB) Purge(ctx context.Context, r Retention) (Purged, error) { return Purged{}, errLater }

@@ -67,10 +67,12 @@ type CallFilter struct {
 	From, To  time.Time // of the start: From included, To not
 	PBX       string
 	Client    bridge.Number
+	Digits    string // occur in the client's number
 	Extension string // rang, talked, transferred to, or began the call
 	Line      string
 	Outcome   bridge.Outcome
 	Direction bridge.Direction
+	Open      bool   // only living calls
 	Limit     int    // 100 if 0, at most 1000
 	Before    string // the cursor Calls returned last; "" = newest
 }

@@ -1,0 +1,13 @@
+package store_test
+
+import (
+	"testing"
+
+	"callbridge/store/storetest"
+)
+
+func TestMain(m *testing.M) { storetest.Main(m) }
+
+func TestSQLite(t *testing.T) { storetest.Run(t, storetest.SQLiteDSN) }
+
+func TestPostgres(t *testing.T) { storetest.Run(t, storetest.PostgresDSN) }

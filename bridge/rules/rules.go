@@ -174,10 +174,10 @@ func (p *planner) contact() {
 		a.Title = DefaultContactName
 	}
 	if owner := talker(who, c); ended && owner != "" && owner != c.FirstTalked() {
-		// The contact was made while the first one talked; only now it is
-		// known who has it (M-4.1.1, D-03).
-		o := p.yes(bridge.ActContact, name+"-owner", rule+".responsible", because(ownerChanged, who, owner, c.FirstTalked()))
-		o.Responsible, o.Title, o.Fields = who, a.Title, a.Fields
+		// M-4.1 makes the contact at the start of the talk, and no CRM interface
+		// of ours changes its responsible later: say so rather than nothing
+		// (M-4.1.1, D-03). A contact made after the call has the right one.
+		p.no(bridge.ActContact, name+"-owner", rule+".responsible", because(ownerKept, who, owner, c.FirstTalked()))
 	}
 }
 

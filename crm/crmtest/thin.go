@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 
@@ -50,6 +51,7 @@ func (s Setup) missingFields(t *testing.T) {
 // thinner removes fields from JSON answers, or makes them null, at random.
 type thinner struct {
 	next  http.RoundTripper
+	mu    sync.Mutex // adapters may ask several things at once
 	rnd   *rand.Rand
 	share float64
 }
@@ -67,7 +69,9 @@ func (t *thinner) RoundTrip(req *http.Request) (*http.Response, error) {
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.UseNumber()
 	if dec.Decode(&v) == nil {
+		t.mu.Lock()
 		body, _ = json.Marshal(t.thin(v))
+		t.mu.Unlock()
 	}
 	res.Body = io.NopCloser(bytes.NewReader(body))
 	res.ContentLength = int64(len(body))

@@ -223,7 +223,7 @@ func TestOpenRefusesWhatCannotWork(t *testing.T) {
 			}
 		})
 	}
-	for _, u := range []string{"http://127.0.0.1:8081", "http://localhost:8081", "http://[::1]:8081", "https://www.a.ru/"} {
+	for _, u := range []string{"http://127.0.0.1:8081", "http://localhost:8081", "http://megaplan.localhost", "http://[::1]:8081", "https://www.a.ru/"} {
 		if _, err := megaplan.Driver.Open(crm.Env{}, setting.Values{"url": u, "token": "x"}); err != nil {
 			t.Errorf("%s: %v", u, err)
 		}

@@ -141,7 +141,7 @@ func open(env crm.Env, v setting.Values) (crm.Client, error) {
 
 func isLoopback(host string) bool {
 	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
+	return host == "localhost" || strings.HasSuffix(host, ".localhost") || ip != nil && ip.IsLoopback()
 }
 
 func limitsOf(text string, local bool) ([]crm.Limit, error) {

@@ -220,11 +220,11 @@ func (h *Hub) Cards(extension string) []Card {
 	return out
 }
 
-// OnPhone returns who has this client on the phone now or rings for him (F-25).
+// OnPhone returns who has this client on the phone now, or calls him (F-25).
 func (h *Hub) OnPhone(n bridge.Number) []Person {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.busy(n, "")
+	return h.busy(n, "", "")
 }
 
 // SetDND tells all tabs of an extension whether do-not-disturb is on. It only

@@ -218,12 +218,13 @@ func (h *Hub) build(l *live, ext string, state State, want map[string]State) Car
 		p := h.person(c.Agent)
 		k.From = &p
 	}
-	k.Busy = h.busy(c.Client, c.ID)
+	k.Busy = h.busy(c.Client, c.ID, ext)
 	return k
 }
 
-// busy lists who else has the client on the phone, in calls other than except.
-func (h *Hub) busy(n bridge.Number, except string) []Person {
+// busy lists who has the client on the phone: in calls other than except, on
+// phones other than own.
+func (h *Hub) busy(n bridge.Number, except, own string) []Person {
 	if n == "" || len(h.byPhone[n]) > oneClient {
 		return nil
 	}
@@ -234,7 +235,7 @@ func (h *Hub) busy(n bridge.Number, except string) []Person {
 		}
 		for ext, s := range Wanted(&o.call) {
 			p := h.person(ext)
-			if s != Ringing && !slices.Contains(out, p) {
+			if s != Ringing && ext != own && !slices.Contains(out, p) {
 				out = append(out, p)
 			}
 		}

@@ -130,7 +130,6 @@ var texts = map[string][2]string{
 	"recent.callback":  {"Перезвонить", "Call back"},
 	"recent.call":      {"Позвонить", "Call"},
 	"recent.hidden":    {"Номер скрыт", "Number withheld"},
-	"recent.took":      {"ответ:", "answered by"},
 
 	"keys.title":  {"Клавиши", "Keyboard shortcuts"},
 	"keys.dial":   {"набрать номер", "dial a number"},

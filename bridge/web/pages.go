@@ -78,14 +78,13 @@ type recentView struct {
 
 // recentCall is one of an agent's calls as he lived it.
 type recentCall struct {
-	ID, Icon, Says        string
-	Name, Number, Line    string
-	Dial                  string // what the call-back button calls; "" = none
-	At                    bridge.Time
-	Talk                  time.Duration
-	Person                string // the colleague who took it
-	Missed                bool   // nobody talked to the client: it wants a call back
-	Internal, CalledByOwn bool
+	ID, Icon, Says     string
+	Name, Number, Line string
+	Dial               string // what the call-back button calls; "" = none
+	At                 bridge.Time
+	Talk               time.Duration
+	Person             string // the colleague who took it
+	Open               bool   // nobody has talked to the client since: it wants a call back
 }
 
 func (s *server) agentRecent(w http.ResponseWriter, r *http.Request) error {
@@ -113,9 +112,7 @@ func (s *server) recent(r *http.Request) (recentView, error) {
 			continue
 		}
 		row := s.recentRow(r, c, v.user.Extension)
-		if row.Missed && back[c.Client] {
-			row.Missed = false
-		}
+		row.Open = row.Icon == "missed" && c.Direction == bridge.In && row.Dial != "" && !back[c.Client]
 		if c.Outcome == bridge.Answered && c.Client != "" {
 			back[c.Client] = true
 		}
@@ -125,7 +122,7 @@ func (s *server) recent(r *http.Request) (recentView, error) {
 }
 
 func (s *server) recentRow(r *http.Request, c *bridge.Call, ext string) recentCall {
-	row := recentCall{ID: c.ID, At: c.StartedAt, Internal: c.Direction == bridge.Internal, CalledByOwn: c.Agent == ext}
+	row := recentCall{ID: c.ID, At: c.StartedAt}
 	mine := slices.Contains(c.AnsweredBy, ext) || c.Agent == ext && c.Outcome == bridge.Answered
 	switch {
 	case c.Direction == bridge.Out && c.Outcome == bridge.Answered:
@@ -141,7 +138,7 @@ func (s *server) recentRow(r *http.Request, c *bridge.Call, ext string) recentCa
 		row.Icon, row.Says = "elsewhere", "recent.elsewhere"
 		row.Person = s.person(c.LastTalked())
 	default:
-		row.Icon, row.Says, row.Missed = "missed", "recent.missed", c.Direction == bridge.In
+		row.Icon, row.Says = "missed", "recent.missed"
 	}
 	if !known(row.Says) {
 		row.Says = "reason.unknown"
@@ -155,7 +152,7 @@ func (s *server) recentRow(r *http.Request, c *bridge.Call, ext string) recentCa
 		row.Talk = time.Duration(*c.TalkMS) * time.Millisecond
 	}
 	switch {
-	case row.Internal:
+	case c.Direction == bridge.Internal:
 		other := c.Agent
 		if other == ext {
 			if other = c.LastTalked(); other == ext || other == "" {

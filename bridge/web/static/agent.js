@@ -25,7 +25,7 @@
       else if (k.startsWith("on")) e.addEventListener(k.slice(2), v);
       else e.setAttribute(k, v === true ? "" : v);
     }
-    for (const c of children.flat()) if (c !== null && c !== undefined && c !== false) e.append(c);
+    for (const c of children.flat()) if (c !== null && c !== undefined && c !== false && c !== "") e.append(c);
     return e;
   }
   function icon(name) {
@@ -104,14 +104,14 @@
       el("span", { class: "route" }, route),
       el("time", { class: "timer", role: "timer" })));
 
-    const number = c.client_text && el("button", { class: "number", type: "button", title: t("copy"), "data-key": "copy", onclick: () => copy(c.client || c.client_text) },
-      c.client_text, icon("copy"));
-    const heading = title(c);
+    const heading = title(c), copyable = c.client || c.client_text;
+    const number = c.client_text && el("button", { class: "number", type: "button", title: t("copy"), "aria-label": t("copy") + ": " + c.client_text, "data-key": "copy", onclick: () => copy(copyable) },
+      heading !== c.client_text && c.client_text, icon("copy"));
+    const fresh = !k && clients.length > 0 && clients.every((x) => !x.trouble) && c.direction !== "internal" && el("span", { class: "tag new" }, t("new_client"));
     node.append(el("div", { class: "who" },
-      el("h2", {}, heading),
+      el("div", { class: "name" }, el("h2", {}, heading), heading === c.client_text && number, heading === c.client_text && fresh),
       k && k.company && el("p", { class: "company" }, k.company),
-      el("p", { class: "sub" }, number && heading !== c.client_text ? number : number && el("span", {}, number),
-        !k && clients.length > 0 && clients.every((x) => !x.trouble) && c.direction !== "internal" && el("span", { class: "tag new" }, t("new_client")))));
+      heading !== c.client_text && (number || fresh) && el("p", { class: "sub" }, number, fresh)));
 
     if (c.from && c.direction !== "internal") node.append(note("", t("from", { who: person(c.from) })));
     if (c.busy && c.busy.length) node.append(note("warn", t("busy", { who: people(c.busy) })));

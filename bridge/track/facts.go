@@ -66,6 +66,7 @@ type channel struct {
 	helper     bool
 	incoming   bool
 	since      bridge.Time
+	told       bool // since is what the PBX told
 
 	// As the first event showed them; dialplans overwrite them later.
 	number, name, exten string
@@ -136,8 +137,10 @@ func (f *facts) see(v *bridge.Channel, at bridge.Time) *channel {
 		f.chans = append(f.chans, channel{id: v.ID, since: at, number: v.Number, name: v.CallerNm, exten: v.Exten})
 		c = &f.chans[len(f.chans)-1]
 	}
-	if !v.Since.IsZero() {
-		c.since = v.Since
+	if !c.told && !v.Since.IsZero() {
+		// The first word counts: in a pick-up two channels exchange their
+		// creation times (recorded: in_pickup).
+		c.since, c.told = v.Since, true
 	}
 	latest(&c.seen, at)
 	if c.group == "" {

@@ -48,7 +48,9 @@ type group struct {
 	isCall bool
 
 	numbers []rawNumber
-	idRoot  string // the channel id was made of
+
+	idRoot  string      // the channel id was made of,
+	idSince bridge.Time // and its creation
 	id      string
 }
 
@@ -298,8 +300,8 @@ func (g *group) callID(root *channel) string {
 	if g.fixed != "" {
 		return g.fixed
 	}
-	if g.idRoot != root.id || g.id == "" {
-		g.idRoot = root.id
+	if g.idRoot != root.id || g.idSince != root.since {
+		g.idRoot, g.idSince = root.id, root.since
 		var id ulid.ULID
 		// A time before 1970 or after 10889 has no ULID; the digest alone is unique.
 		_ = id.SetTime(uint64(max(root.since.Milli(), 0)))
@@ -328,7 +330,7 @@ func (t *Tracker) forget(s *state) {
 	for len(s.born) > 0 {
 		g := s.born[0]
 		if !g.dead && !g.isCall {
-			if len(g.events) > 0 && s.clock.Sub(g.lastAt()) < ghosts {
+			if len(g.events) > 0 && s.clock.Sub(g.lastAt()) < max(ghosts, t.r.o.Keep) {
 				break
 			}
 			s.drop(g)

@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -190,5 +191,56 @@ func TestRestartGoesOnWithTheCall(t *testing.T) {
 				t.Fatalf("%s, cut at %d:\n%s", name, cut, diff)
 			}
 		}
+	}
+}
+
+// TestLostEventsDoNoHarm: two calls mixed, with any of their events missing,
+// give some calls, the same in one piece and one by one.
+func TestLostEventsDoNoHarm(t *testing.T) {
+	var kinds [2][][]bridge.Event
+	for _, n := range names() {
+		kinds[0] = append(kinds[0], events(t, n, true))
+		kinds[1] = append(kinds[1], unprepared(events(t, n, true)))
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		var l []bridge.Event
+		streams := kinds[rapid.IntRange(0, 1).Draw(t, "unprepared")]
+		for _, label := range []string{"first", "second"} {
+			l = append(l, streams[rapid.IntRange(0, len(streams)-1).Draw(t, label)]...)
+		}
+		r := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 2))
+		l = slices.DeleteFunc(l, func(bridge.Event) bool { return r.IntN(3) == 0 })
+		r.Shuffle(len(l), func(i, j int) { l[i], l[j] = l[j], l[i] })
+		o := opts
+		o.Keep = 10000 * time.Hour
+		want := track.Calls(l, o)
+		calls := map[string]bridge.Call{}
+		feed(t, track.New(o), l, calls, map[string]string{})
+		if diff := cmp.Diff(want, list(calls)); diff != "" {
+			t.Fatalf("one by one:\n%s", diff)
+		}
+	})
+}
+
+// TestCloseEndsTheRecord: what cannot be restored still ends.
+func TestCloseEndsTheRecord(t *testing.T) {
+	for _, name := range []string{"in_answered", "out_noanswer", "xfer_blind"} {
+		all := events(t, name, true)
+		for cut := 1; cut < len(all); cut++ {
+			for _, open := range track.Calls(all[:cut], opts) {
+				c := track.Close(open, all[cut].At)
+				if !c.Ended() || c.EndedAt.IsZero() || len(c.Gaps) != 1 || (c.Outcome == bridge.Answered) == open.AnsweredAt.IsZero() || c.WaitMS == nil {
+					t.Errorf("%s, cut at %d: %+v", name, cut, c)
+				}
+				for _, l := range c.Legs {
+					if l.Result == "" || l.EndAt.IsZero() {
+						t.Errorf("%s, cut at %d: leg %+v", name, cut, l)
+					}
+				}
+			}
+		}
+	}
+	if track.New(opts).Restore("01M80VB97H0FFK3ESWV06TCMKD", nil) {
+		t.Error("restored from nothing")
 	}
 }

@@ -170,8 +170,10 @@ func (t *Tracker) change(s *state, g *group, merged []*group) (Change, bool) {
 // events stored for it; events of the PBX's link since the call began belong
 // to them (a call known from a snapshot alone comes back with the next one).
 // Events of the last minutes that are filed under no call are given with the
-// id "": they may turn out to belong to one. It reports no changes.
-func (t *Tracker) Restore(callID string, events []bridge.Event) {
+// id "": they may turn out to belong to one. It reports no changes, and false
+// if the events make no call: should the next LinkUp not bring it back either,
+// nothing will ever end it but Close.
+func (t *Tracker) Restore(callID string, events []bridge.Event) bool {
 	var last *group
 	var s *state
 	for i := range events {
@@ -185,7 +187,7 @@ func (t *Tracker) Restore(callID string, events []bridge.Event) {
 		}
 	}
 	if last == nil || callID == "" {
-		return
+		return false
 	}
 	for i := range events {
 		if events[i].Snapshot != nil {
@@ -201,6 +203,45 @@ func (t *Tracker) Restore(callID string, events []bridge.Event) {
 	if last.isCall && last.call.Ended() {
 		s.ended = append(s.ended, last)
 	}
+	return last.isCall
+}
+
+// Close ends the record of a call whose events are lost and of which nobody
+// knows more by the time at: answered stays answered, else nobody knows why.
+func Close(call bridge.Call, at bridge.Time) bridge.Call {
+	if call.Ended() {
+		return call
+	}
+	last := call.StartedAt
+	latest(&last, call.AnsweredAt)
+	call.Legs = slices.Clone(call.Legs)
+	for i := range call.Legs {
+		l := &call.Legs[i]
+		for _, t := range []bridge.Time{l.DialledAt, l.RingAt, l.AnswerAt, l.EndAt} {
+			latest(&last, t)
+		}
+	}
+	for i := range call.Legs {
+		l := &call.Legs[i]
+		if !l.EndAt.IsZero() {
+			continue
+		}
+		l.EndAt, l.Held, l.Result = last, false, bridge.LegCancelled
+		if !l.AnswerAt.IsZero() {
+			l.Result, l.TalkMS = bridge.LegAnswered, span(l.AnswerAt, last)
+		}
+	}
+	call.EndedAt = last
+	call.Gaps = append(slices.Clone(call.Gaps), bridge.Gap{From: last, To: at, Reason: GapLinkLost})
+	if !call.AnsweredAt.IsZero() {
+		call.Outcome, call.TalkMS = bridge.Answered, span(call.AnsweredAt, last)
+		return call
+	}
+	call.Outcome, call.Reason, call.WaitMS = bridge.Missed, bridge.ReasonUnknown, span(call.StartedAt, last)
+	if call.Direction == bridge.Out {
+		call.Outcome = bridge.Failed
+	}
+	return call
 }
 
 // Open returns the calls that have not ended, in order of start.

@@ -1,0 +1,131 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"callbridge/bridge"
+	"callbridge/bridge/phone"
+	"callbridge/bridge/web"
+	"callbridge/pbx"
+)
+
+// Dial places a click-to-call order, once per request id (D-19): whoever sends
+// the same id again gets the first result and rings nobody.
+func (a *App) Dial(ctx context.Context, c web.Click) (web.Dialled, error) {
+	number, kind := phone.Parse(c.Number, a.cfg.Country)
+	raw := ""
+	switch kind {
+	case phone.Public:
+	case phone.Short:
+		raw = phone.Extension(c.Number)
+	default:
+		return web.Dialled{}, &pbx.Refusal{Code: "unknown_number", Text: "This is no telephone number that can be called."}
+	}
+	if a.hub.DND(c.Extension) {
+		return web.Dialled{}, &pbx.Refusal{Code: "do_not_disturb", Text: "Do not disturb is on for your phone: switch it off to make calls."}
+	}
+	o, err := a.originator()
+	if err != nil {
+		return web.Dialled{}, err
+	}
+	shown := string(number)
+	if shown == "" {
+		shown = raw
+	}
+	click, created, err := a.db.ClaimClick(ctx, c.RequestID, c.User, c.Extension, shown)
+	if err != nil {
+		return web.Dialled{}, fmt.Errorf("click %s: %w", c.RequestID, err)
+	}
+	if !created {
+		return a.repeated(ctx, click.PBXCallID, click.Code, click.Text)
+	}
+	order := pbx.Originate{RequestID: c.RequestID, Extension: c.Extension, Client: number, ClientRaw: raw, CallerID: a.callerID(c.Extension)}
+	octx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	id, err := o.Originate(octx, order)
+	code, text := "", ""
+	if err != nil {
+		if r, ok := errors.AsType[*pbx.Refusal](err); ok {
+			code, text = r.Code, r.Text
+		} else {
+			code, text = "pbx_unreachable", "The telephone system did not take the order."
+			a.log.Warn("click-to-call failed", "err", err)
+			err = &pbx.Refusal{Code: code, Text: text}
+		}
+	}
+	if ferr := a.db.FinishClick(octx, c.RequestID, id, code, text); ferr != nil {
+		a.log.Error("the result of a click could not be stored", "err", ferr)
+	}
+	if err != nil {
+		return web.Dialled{}, err
+	}
+	return web.Dialled{PBXCallID: id}, nil
+}
+
+// repeated answers an order that was there before with its first result.
+func (a *App) repeated(_ context.Context, pbxCallID, code, text string) (web.Dialled, error) {
+	if code != "" {
+		return web.Dialled{}, &pbx.Refusal{Code: code, Text: text}
+	}
+	return web.Dialled{PBXCallID: pbxCallID, Repeated: true}, nil
+}
+
+// originator is the PBX that places calls: the first one that can.
+func (a *App) originator() (pbx.Originator, error) {
+	for _, p := range a.pbxs {
+		if o, ok := p.stream.(pbx.Originator); ok {
+			return o, nil
+		}
+	}
+	return nil, &pbx.Refusal{Code: "pbx_unreachable", Text: "No telephone system that can place calls is connected."}
+}
+
+// callerID is the number the client is to see. Only an integration that
+// overrides it decides (M-5.2); otherwise the number of M-5.1 is used where
+// the phone has no line of its own, which the PBX's dialplan knows.
+func (a *App) callerID(string) string {
+	for _, in := range a.plan.Load().settings.Integrations {
+		if in.ClickToCall.OverrideCallerID && in.ClickToCall.Number != "" {
+			return bridge.Number(in.ClickToCall.Number).Digits()
+		}
+	}
+	for _, in := range a.plan.Load().settings.Integrations {
+		if in.ClickToCall.Number != "" {
+			return bridge.Number(in.ClickToCall.Number).Digits()
+		}
+	}
+	return ""
+}
+
+// DoNotDisturb and SetDoNotDisturb are the switch of one extension: kept here,
+// shown in all the agent's tabs, and told to the PBX so that its dialplan can
+// ask.
+func (a *App) DoNotDisturb(_ context.Context, ext string) (bool, error) { return a.hub.DND(ext), nil }
+
+// SetDoNotDisturb keeps the switch even when the PBX cannot be told at once.
+func (a *App) SetDoNotDisturb(ctx context.Context, ext string, on bool) error {
+	if err := a.saveDND(ctx, ext, on); err != nil {
+		return err
+	}
+	a.hub.SetDND(ext, on)
+	a.tellDND(ctx, ext, on)
+	return nil
+}
+
+// tellDND tells every PBX that knows do-not-disturb.
+func (a *App) tellDND(ctx context.Context, ext string, on bool) {
+	for _, p := range a.pbxs {
+		pr, ok := p.stream.(pbx.Presence)
+		if !ok {
+			continue
+		}
+		pctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
+		if err := pr.SetDoNotDisturb(pctx, ext, on); err != nil {
+			a.log.Warn("the PBX could not be told of do-not-disturb; it is told again after the next connect", "pbx", p.id, "err", err)
+		}
+		cancel()
+	}
+}

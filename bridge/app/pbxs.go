@@ -1,0 +1,158 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"time"
+
+	"callbridge/bridge"
+	"callbridge/bridge/config"
+	"callbridge/pbx"
+	"callbridge/pbx/ari"
+)
+
+// phoneSystem is one PBX of the configuration at work.
+type phoneSystem struct {
+	id, kind    string
+	stream      pbx.Stream
+	status      func() linkStatus
+	routeSecret string
+}
+
+// linkStatus is how a link is, whatever the kind of PBX.
+type linkStatus struct {
+	connected bool
+	since     time.Time
+	lastEvent time.Time
+	problem   string
+}
+
+// openPBXs makes the adapters of the configuration. There is no network here.
+func (a *App) openPBXs(ctx context.Context) error {
+	for i, c := range a.cfg.PBX {
+		if c.Kind != "asterisk" {
+			return fmt.Errorf("pbx[%d].kind: %q is not supported", i, c.Kind)
+		}
+		p, err := a.openAsterisk(ctx, c)
+		if err != nil {
+			return fmt.Errorf("pbx[%d] (%s): %w", i, c.ID, err)
+		}
+		a.pbxs = append(a.pbxs, p)
+		a.metrics.openPBX(c.ID)
+	}
+	return nil
+}
+
+func (a *App) openAsterisk(ctx context.Context, c config.PBX) (*phoneSystem, error) {
+	last, err := a.db.LastEventAt(ctx, c.ID)
+	if err != nil {
+		return nil, err
+	}
+	ac := ari.Config{ID: c.ID, URL: c.URL, Username: c.Username, Password: c.Password.Reveal(), App: c.App, Trunks: c.Trunks,
+		Names: c.Names, Tech: c.Tech, ClickContext: c.ClickContext, OutboundCallerID: c.OutboundCallerID,
+		RingFor: time.Duration(c.RingFor), RouteArg: c.RouteArgument, RouteBudget: time.Duration(c.RouteBudget),
+		RecordingDir: c.Recordings.Dir, KeepVarsets: c.KeepVarsets, LastSeen: bridge.At(last)}
+	if c.Phones != "" {
+		re, err := regexp.Compile(c.Phones)
+		if err != nil {
+			return nil, fmt.Errorf("phones: %w", err)
+		}
+		ac.Phones = re
+	}
+	m := a.metrics
+	p, err := ari.New(ac, ari.Deps{Log: a.log, Hooks: ari.Hooks{
+		Malformed: m.malformed.WithLabelValues(c.ID).Inc,
+		Overflow:  m.overflows.WithLabelValues(c.ID).Inc,
+		ReaderGap: func(d time.Duration) { m.readerGap.Observe(d.Seconds()) },
+		Connected: func(again bool) {
+			if again {
+				m.reconnects.WithLabelValues(c.ID).Inc()
+			}
+		},
+	}})
+	if err != nil {
+		return nil, err
+	}
+	return &phoneSystem{id: c.ID, kind: c.Kind, stream: p, routeSecret: c.Secret.Reveal(), status: func() linkStatus {
+		s := p.Status()
+		return linkStatus{connected: s.Connected, since: s.Since, lastEvent: s.LastEvent, problem: s.Problem}
+	}}, nil
+}
+
+func (a *App) pbx(id string) *phoneSystem {
+	for _, p := range a.pbxs {
+		if p.id == id {
+			return p
+		}
+	}
+	return nil
+}
+
+func (a *App) pbxNow() []pbxNow {
+	out := make([]pbxNow, 0, len(a.pbxs))
+	for _, p := range a.pbxs {
+		s := p.status()
+		n := pbxNow{id: p.id, connected: s.connected}
+		if !s.lastEvent.IsZero() {
+			n.age = time.Since(s.lastEvent)
+		}
+		out = append(out, n)
+	}
+	return out
+}
+
+// ledgerNow reads what the gauges show.
+func (a *App) ledgerNow(ctx context.Context) (ledgerNow, error) {
+	now := ledgerNow{counts: map[string]map[bridge.DeliveryState]int64{}, oldest: map[string]time.Duration{}}
+	for _, in := range a.plan.Load().settings.Integrations {
+		now.counts[in.ID] = map[bridge.DeliveryState]int64{} // exists at zero
+	}
+	counts, err := a.db.DeliveryCounts(ctx)
+	if err != nil {
+		return now, err
+	}
+	for _, c := range counts {
+		if now.counts[c.Integration] == nil {
+			now.counts[c.Integration] = map[bridge.DeliveryState]int64{}
+		}
+		now.counts[c.Integration][c.State] = c.Count
+	}
+	oldest, err := a.db.OldestWaiting(ctx)
+	if err != nil {
+		return now, err
+	}
+	for id, at := range oldest {
+		now.oldest[id] = time.Since(at)
+	}
+	now.imbalance, err = a.db.LedgerImbalance(ctx)
+	return now, err
+}
+
+// linked tells a PBX, after each connect, what it may have forgotten: the
+// do-not-disturb switches. It never blocks the core.
+func (a *App) linked(pbxID string) {
+	p := a.pbx(pbxID)
+	if p == nil {
+		return
+	}
+	pr, ok := p.stream.(pbx.Presence)
+	if !ok {
+		return
+	}
+	a.lookupWork.Go(func() {
+		ctx, cancel := context.WithTimeout(a.work, 10*time.Second)
+		defer cancel()
+		all, err := a.db.DoNotDisturb(ctx)
+		if err != nil {
+			a.log.Warn("do-not-disturb could not be read", "err", err)
+			return
+		}
+		for ext, d := range all {
+			if err := pr.SetDoNotDisturb(ctx, ext, d.On); err != nil {
+				a.log.Warn("the PBX could not be told of do-not-disturb", "pbx", pbxID, "err", err)
+				return
+			}
+		}
+	})
+}

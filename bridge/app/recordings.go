@@ -1,0 +1,108 @@
+package app
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strconv"
+	"time"
+
+	"callbridge/bridge"
+	"callbridge/pbx"
+)
+
+// recordingLife is how long a link to a recording works: CRMs play from it
+// months later.
+const recordingLife = 400 * 24 * time.Hour
+
+// recordURL is a signed link to the call's first recording, for CRMs. It is
+// "" if there is none, or if nobody outside could open it.
+func (a *App) recordURL(c *bridge.Call) string {
+	if a.cfg.PublicURL == "" || c.Outcome != bridge.Answered || len(c.Recordings) == 0 {
+		return ""
+	}
+	until := c.EndedAt.Add(recordingLife).Unix()
+	return fmt.Sprintf("%s/recordings/%s/0?until=%d&sig=%s", a.cfg.PublicURL, c.ID, until, a.sign(c.ID, 0, until))
+}
+
+func (a *App) sign(call string, n int, until int64) string {
+	m := hmac.New(sha256.New, a.opts.Key)
+	fmt.Fprintf(m, "recording\n%s\n%d\n%d", call, n, until)
+	return base64.RawURLEncoding.EncodeToString(m.Sum(nil)[:18])
+}
+
+// mounts are the handlers of ours beside the pages.
+func (a *App) mounts() map[string]http.Handler {
+	return map[string]http.Handler{"GET /recordings/{call}/{n}": http.HandlerFunc(a.serveRecording)}
+}
+
+// serveRecording plays a recording to who has a signed link.
+func (a *App) serveRecording(w http.ResponseWriter, r *http.Request) {
+	call := r.PathValue("call")
+	n, nerr := strconv.Atoi(r.PathValue("n"))
+	until, uerr := strconv.ParseInt(r.URL.Query().Get("until"), 10, 64)
+	sig := r.URL.Query().Get("sig")
+	if nerr != nil || uerr != nil || !hmac.Equal([]byte(sig), []byte(a.sign(call, n, until))) {
+		http.Error(w, "this link is not valid", http.StatusForbidden)
+		return
+	}
+	if time.Now().Unix() > until {
+		http.Error(w, "this link has run out", http.StatusGone)
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), time.Minute)
+	defer cancel()
+	c, err := site{a}.Call(ctx, call)
+	if err != nil || n < 0 || n >= len(c.Recordings) {
+		http.Error(w, "no such recording", http.StatusNotFound)
+		return
+	}
+	p := a.pbx(c.PBX)
+	if p == nil {
+		http.Error(w, "the PBX of this call is not configured any more", http.StatusNotFound)
+		return
+	}
+	rec, ok := p.stream.(pbx.Recordings)
+	if !ok {
+		http.Error(w, "the PBX of this call gives no recordings", http.StatusNotFound)
+		return
+	}
+	a.play(ctx, w, r, rec, c.Recordings[n].Name)
+}
+
+// play copies the recording into a temporary file first, so that players can
+// ask for parts of it (Range).
+func (a *App) play(ctx context.Context, w http.ResponseWriter, r *http.Request, rec pbx.Recordings, name string) {
+	body, kind, _, err := rec.OpenRecording(ctx, name)
+	if errors.Is(err, pbx.ErrNotFound) {
+		http.Error(w, "the PBX does not have this recording (any more)", http.StatusNotFound)
+		return
+	}
+	if err != nil {
+		a.log.Warn("a recording could not be read", "err", err)
+		http.Error(w, "the PBX cannot be reached", http.StatusBadGateway)
+		return
+	}
+	defer func() { _ = body.Close() }()
+	f, err := os.CreateTemp("", "callbridge-recording-")
+	if err != nil {
+		http.Error(w, "no room for the recording", http.StatusInternalServerError)
+		return
+	}
+	defer func() { _ = f.Close(); _ = os.Remove(f.Name()) }()
+	const limit = 512 << 20
+	if n, err := io.Copy(f, io.LimitReader(body, limit+1)); err != nil || n > limit {
+		a.log.Warn("a recording could not be copied", "bytes", n, "err", err)
+		http.Error(w, "the recording could not be read", http.StatusBadGateway)
+		return
+	}
+	w.Header().Set("Content-Type", kind)
+	w.Header().Set("Cache-Control", "private, max-age=3600")
+	http.ServeContent(w, r, "", time.Time{}, f)
+}

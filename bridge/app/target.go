@@ -1,0 +1,235 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"callbridge/bridge"
+	"callbridge/bridge/deliver"
+	"callbridge/bridge/fault"
+	"callbridge/bridge/setting"
+	"callbridge/bridge/staff"
+	"callbridge/crm"
+	"callbridge/store"
+)
+
+// target is one integration at work: the opened CRM, its employees, and the
+// worker that delivers to it while it is active.
+type target struct {
+	settings bridge.Integration
+	print    string // what it was opened with; a difference means: open anew
+	driver   crm.Driver
+	client   crm.Client
+	book     *deliver.Book
+	zone     *time.Location
+	staff    atomic.Pointer[staff.Map]
+	staffAt  atomic.Int64 // ms of the last good list
+	trouble  atomic.Pointer[string]
+	worker   *deliver.Worker
+	active   bool // its worker runs
+	stop     context.CancelFunc
+	done     sync.WaitGroup
+}
+
+// ByExtension, ByEmail and ByUser make target a deliver.People that always
+// answers from the newest list.
+func (t *target) ByExtension(e string) (crm.Employee, bool) { return t.staff.Load().ByExtension(e) }
+func (t *target) ByEmail(e string) (crm.Employee, bool)     { return t.staff.Load().ByEmail(e) }
+func (t *target) ByUser(id crm.UserID) (crm.Employee, bool) { return t.staff.Load().ByUser(id) }
+
+func (t *target) say(err error) {
+	var s string
+	if err != nil {
+		s = err.Error()
+	}
+	t.trouble.Store(&s)
+}
+
+func (t *target) saying() string {
+	if s := t.trouble.Load(); s != nil {
+		return *s
+	}
+	return ""
+}
+
+// fingerprint says what an integration was opened with.
+func fingerprint(in bridge.Integration, employees []bridge.Employee, st store.IntegrationState) string {
+	b, err := json.Marshal(struct {
+		In   bridge.Integration
+		Cred map[string]string
+		Emp  []bridge.Employee
+		On   bool
+	}{in, in.Credentials, employees, st.Active})
+	if err != nil {
+		return "" // never equal: opened anew each time
+	}
+	return string(b)
+}
+
+// openTarget opens the CRM of an integration. It does no network I/O.
+func (a *App) openTarget(ctx context.Context, in bridge.Integration, employees []bridge.Employee, st store.IntegrationState) (*target, error) {
+	d, ok := a.drivers[in.Kind]
+	if !ok {
+		return nil, fmt.Errorf("integration %s: kind %q is not known", in.ID, in.Kind)
+	}
+	zone := a.zone
+	if in.TimeZone != "" {
+		z, err := time.LoadLocation(in.TimeZone)
+		if err != nil {
+			return nil, fmt.Errorf("integration %s: time_zone: %w", in.ID, err)
+		}
+		zone = z
+	}
+	t := &target{settings: in, print: fingerprint(in, employees, st), driver: d, zone: zone}
+	env := crm.Env{Integration: in.ID, HTTP: &http.Client{Transport: a.opts.Transport, Timeout: 30 * time.Second},
+		Log: a.log.With("integration", in.ID), Zone: zone, Country: a.cfg.Country, PublicURL: a.cfg.PublicURL,
+		State: st.Token, Now: time.Now,
+		SaveState: func(ctx context.Context, state []byte) error { return a.db.SaveIntegrationToken(ctx, in.ID, state) },
+		Observe:   func(op string, code int, _ time.Duration) { a.metrics.request(in.ID, op, code) },
+	}
+	client, err := d.Open(env, setting.Values(in.Credentials))
+	if err != nil {
+		return nil, fmt.Errorf("integration %s: %w", in.ID, err)
+	}
+	t.client = client
+	t.book = deliver.NewBook(in.ID, client, index{a.db}, time.Now)
+	list, at, err := (people{a.db}).LoadStaff(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	t.setStaff(list, employees, at)
+	return t, nil
+}
+
+func (t *target) setStaff(list []crm.Employee, employees []bridge.Employee, at time.Time) {
+	t.staff.Store(staff.NewMap(list, employees))
+	t.staffAt.Store(bridge.At(at).Milli())
+}
+
+// start runs the worker of an active integration.
+func (a *App) startTarget(t *target) {
+	id := t.settings.ID
+	a.metrics.openIntegration(id)
+	if !t.active {
+		a.metrics.active.WithLabelValues(id).Set(0)
+		t.stop = func() {}
+		return
+	}
+	a.metrics.active.WithLabelValues(id).Set(1)
+	ctx, stop := context.WithCancel(a.work)
+	t.stop = stop
+	t.worker = deliver.NewWorker(deliver.Target{Settings: t.settings, Title: t.driver.Title, Client: t.client, Book: t.book,
+		People: t, Lines: a.line, Employee: a.employee, Zone: t.zone,
+		RecordURL: func(c *bridge.Call) string { return a.recordURL(c) },
+	}, ledger{a.db}, a.metrics, a.log, time.Now, a.opts.Parallel)
+	t.done.Go(func() { t.worker.Run(ctx) })
+	t.done.Go(func() { a.syncStaff(ctx, t) })
+}
+
+func (t *target) close() {
+	t.stop()
+	t.done.Wait()
+}
+
+// syncStaff reads the CRM's employees now and every two hours (M-2.2.5). After
+// a failure it tries again sooner.
+func (a *App) syncStaff(ctx context.Context, t *target) {
+	wait := time.Second
+	for {
+		err := a.syncOnce(ctx, t)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err == nil:
+			wait = staff.Every
+		default:
+			a.log.Warn("employees could not be synchronised; the old list stays in force", "integration", t.settings.ID, "kind", fault.KindOf(err).String(), "err", err)
+			wait = min(max(wait*2, 15*time.Second), 15*time.Minute)
+			if wait >= staff.Every {
+				wait = 15 * time.Second
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+	}
+}
+
+// syncOnce reads the employees of one integration and puts them in force.
+func (a *App) syncOnce(ctx context.Context, t *target) error {
+	dir, ok := t.client.(crm.Directory)
+	if !ok {
+		return nil
+	}
+	cctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	now := time.Now()
+	list, err := staff.Sync(cctx, t.settings.ID, dir, people{a.db}, now)
+	t.say(err)
+	if err != nil {
+		if _, shrunk := errors.AsType[*staff.Shrunken](err); !shrunk && len(list) == 0 {
+			return err
+		}
+		t.staff.Store(staff.NewMap(list, a.plan.Load().employees))
+		return err
+	}
+	t.setStaff(list, a.plan.Load().employees, now)
+	m := t.staff.Load()
+	a.metrics.staffAt.WithLabelValues(t.settings.ID).Set(float64(now.Unix()))
+	a.metrics.staffSize.WithLabelValues(t.settings.ID).Set(float64(m.Size()))
+	for _, issue := range m.Issues() {
+		a.log.Warn("employees do not fit together", "integration", t.settings.ID, "issue", issue)
+	}
+	return nil
+}
+
+// checkTarget runs the adapter's check and keeps its report.
+func (a *App) checkTarget(ctx context.Context, t *target) (crm.Report, error) {
+	cctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	rep, err := t.client.Check(cctx)
+	if b, jerr := json.Marshal(rep); jerr == nil && err == nil {
+		if serr := a.db.SaveCheck(ctx, t.settings.ID, time.Now(), string(b)); serr != nil {
+			a.log.Warn("the report of a check could not be stored", "integration", t.settings.ID, "err", serr)
+		}
+	}
+	return rep, err
+}
+
+// Integrations returns the settings of all integrations, in their order.
+func (a *App) Integrations() []bridge.Integration { return a.plan.Load().settings.Integrations }
+
+// Check runs the adapter's check of one integration and keeps its report.
+func (a *App) Check(ctx context.Context, id string) (crm.Report, error) {
+	t := a.targetOf(id)
+	if t == nil {
+		if err := a.openTrouble(id); err != nil {
+			return crm.Report{}, err
+		}
+		return crm.Report{}, fmt.Errorf("there is no integration %q", id)
+	}
+	return a.checkTarget(ctx, t)
+}
+
+// SyncStaff reads the employees of one integration now. It returns how many
+// extensions are joined and what does not fit together.
+func (a *App) SyncStaff(ctx context.Context, id string) (joined int, issues []string, err error) {
+	t := a.targetOf(id)
+	if t == nil {
+		if err := a.openTrouble(id); err != nil {
+			return 0, nil, err
+		}
+		return 0, nil, fmt.Errorf("there is no integration %q", id)
+	}
+	err = a.syncOnce(ctx, t)
+	m := t.staff.Load()
+	return m.Size(), m.Issues(), err
+}

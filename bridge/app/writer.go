@@ -1,0 +1,178 @@
+package app
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"sync"
+	"time"
+
+	"callbridge/bridge"
+	"callbridge/store"
+)
+
+// writer puts what the core produced into the store: everything that came
+// together while the last transaction was on its way goes into the next one.
+// What could not be stored stays in memory, in order, and is tried again.
+type writer struct {
+	log     *slog.Logger
+	commit  func(context.Context, store.Batch) error
+	metrics *metrics
+	// stored is told, after the commit, which integrations have new work.
+	stored func(map[string]bool)
+
+	mu      sync.Mutex
+	pending store.Batch
+	calls   map[string]int // index into pending.Calls
+	since   time.Time      // of the oldest pending event
+	trouble error
+	wake    chan struct{}
+	idle    *sync.Cond
+	busy    bool
+}
+
+func newWriter(log *slog.Logger, m *metrics, commit func(context.Context, store.Batch) error, stored func(map[string]bool)) *writer {
+	w := &writer{log: log, metrics: m, commit: commit, stored: stored, calls: map[string]int{}, wake: make(chan struct{}, 1)}
+	w.idle = sync.NewCond(&w.mu)
+	return w
+}
+
+// add never blocks.
+func (w *writer) add(b store.Batch) {
+	w.mu.Lock()
+	p := &w.pending
+	if len(p.Events) == 0 {
+		w.since = time.Now()
+	}
+	p.Events = append(p.Events, b.Events...)
+	for _, c := range b.Calls {
+		if i, ok := w.calls[c.ID]; ok {
+			p.Calls[i] = c // only the newest state of a call is written
+			continue
+		}
+		w.calls[c.ID] = len(p.Calls)
+		p.Calls = append(p.Calls, c)
+	}
+	if len(b.Merged) > 0 {
+		if p.Merged == nil {
+			p.Merged = map[string]string{}
+		}
+		maps.Copy(p.Merged, b.Merged)
+	}
+	p.Deliveries = append(p.Deliveries, b.Deliveries...)
+	p.Plans = append(p.Plans, b.Plans...)
+	w.metrics.backlog.Set(float64(len(p.Events)))
+	w.mu.Unlock()
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (w *writer) take() store.Batch {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	b := w.pending
+	w.pending = store.Batch{}
+	w.calls = map[string]int{}
+	w.busy = len(b.Events) > 0
+	w.metrics.backlog.Set(0)
+	if !w.busy {
+		w.idle.Broadcast()
+	}
+	return b
+}
+
+// run commits until ctx ends, and then what is left, for at most five seconds.
+func (w *writer) run(ctx context.Context) {
+	for {
+		b := w.take()
+		if len(b.Events) > 0 {
+			if !w.store(ctx, b) {
+				return
+			}
+			continue
+		}
+		select {
+		case <-w.wake:
+		case <-ctx.Done():
+			if b := w.take(); len(b.Events) > 0 {
+				last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+				w.store(last, b)
+				cancel()
+			}
+			return
+		}
+	}
+}
+
+// store commits b, however long it takes. It gives up only when the program
+// ends, with one last try.
+func (w *writer) store(ctx context.Context, b store.Batch) bool {
+	wait := 100 * time.Millisecond
+	for {
+		cctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+		err := w.commit(cctx, b)
+		cancel()
+		if err == nil {
+			w.done(b)
+			return true
+		}
+		w.metrics.commitFails.Inc()
+		w.setTrouble(err)
+		if wait == 100*time.Millisecond {
+			w.log.Error("events could not be stored; they stay in memory and are tried again", "events", len(b.Events), "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			w.log.Error("stopping with events that could not be stored", "events", len(b.Events), "err", err)
+			return false
+		case <-time.After(wait):
+			wait = min(wait*2, 5*time.Second)
+		}
+	}
+}
+
+func (w *writer) done(b store.Batch) {
+	w.setTrouble(nil)
+	touched := map[string]bool{}
+	for _, d := range b.Deliveries {
+		if d.State == bridge.Waiting {
+			touched[d.Integration] = true
+		}
+	}
+	if len(touched) > 0 {
+		w.stored(touched)
+	}
+	w.mu.Lock()
+	w.busy = false
+	if len(w.pending.Events) == 0 {
+		w.idle.Broadcast()
+	}
+	w.mu.Unlock()
+}
+
+func (w *writer) setTrouble(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err == nil && w.trouble != nil {
+		w.log.Info("events are stored again")
+	}
+	w.trouble = err
+}
+
+// state returns the trouble, if any, and since when the oldest event waits.
+func (w *writer) state() (trouble error, waiting int, since time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.trouble, len(w.pending.Events), w.since
+}
+
+// flush waits until everything added so far is stored.
+func (w *writer) flush() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for w.busy || len(w.pending.Events) > 0 {
+		w.idle.Wait()
+	}
+}

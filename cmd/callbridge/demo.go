@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"callbridge/bridge"
+	"callbridge/bridge/app"
+	"callbridge/bridge/config"
+	"callbridge/bridge/web"
+	"callbridge/pbx/ari/arisim"
+)
+
+// demoLogins are for a program that listens on loopback only and keeps
+// nothing: they are meant to be known.
+var demoLogins = []struct {
+	login, password, extension string
+	role                       bridge.Role
+}{
+	{"admin", "demo-admin", "", bridge.Admin},
+	{"ivan", "demo-ivan", "101", bridge.Agent},
+	{"olga", "demo-olga", "102", bridge.Agent},
+}
+
+func runDemo(ctx context.Context, c *cli, args []string) error {
+	fs := c.flags()
+	listen := fs.String("listen", "127.0.0.1:8080", "address of the pages")
+	every := fs.Duration("every", 10*time.Second, "mean time between two calls")
+	verbose := fs.Bool("v", false, "log to standard error")
+	words, err := c.parse(fs, args)
+	if err != nil {
+		return err
+	}
+	if len(words) > 0 {
+		return usagef("demo takes no words")
+	}
+	if host, _, err := net.SplitHostPort(*listen); err != nil || !net.ParseIP(host).IsLoopback() {
+		return usagef("-listen %q: the demo's passwords are public, so it listens on a loopback address only, such as 127.0.0.1:8080", *listen)
+	}
+	log := slog.New(slog.DiscardHandler)
+	if *verbose {
+		log = slog.New(slog.NewTextHandler(c.errOut, nil))
+	}
+	return demo(ctx, c.out, log, *listen, *every)
+}
+
+func demo(ctx context.Context, out io.Writer, log *slog.Logger, listen string, every time.Duration) (err error) {
+	dir, err := os.MkdirTemp("", "callbridge-demo-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+
+	l, err := net.Listen("tcp", listen)
+	if err != nil {
+		fmt.Fprintf(out, "%s is in use; another port is taken.\n", listen)
+		if l, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+			return err
+		}
+	}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wctx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+
+	w := newWorld()
+	crms, err := w.serve(wctx, [2]int{}, &wg)
+	if err != nil {
+		return errors.Join(err, l.Close())
+	}
+	sim := arisim.New(arisim.Options{OriginateSpeed: 0.5})
+	if err := sim.Start(); err != nil {
+		return errors.Join(err, l.Close())
+	}
+	defer sim.Close()
+
+	cfg := config.Default()
+	cfg.Database = config.Secret("sqlite:" + filepath.Join(dir, "demo.db"))
+	cfg.Listen = l.Addr().String()
+	cfg.PublicURL = "http://" + l.Addr().String()
+	cfg.PBX = []config.PBX{{ID: "office", Kind: "asterisk", URL: sim.URL(), Username: sim.Username(), Password: config.Secret(sim.Password()),
+		App: "callbridge", Trunks: []string{"trunk"}}}
+	key, err := config.NewKey()
+	if err != nil {
+		return err
+	}
+	hint := "Demo / демо:"
+	for _, u := range demoLogins {
+		hint += fmt.Sprintf(" %s / %s ", u.login, u.password)
+	}
+	a, err := app.New(ctx, app.Options{Config: cfg, Key: key, Log: log, Version: version, Listener: l, Demo: hint})
+	if err != nil {
+		return errors.Join(err, l.Close())
+	}
+	defer func() {
+		sctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 15*time.Second)
+		defer cancel()
+		err = errors.Join(err, a.Stop(sctx))
+	}()
+	s := w.settings(crms[0].url, crms[1].url)
+	for _, u := range demoLogins {
+		hash, err := web.HashPassword(u.password)
+		if err != nil {
+			return err
+		}
+		user := bridge.User{Login: u.login, Role: u.role, Extension: u.extension, PasswordHash: hash}
+		for _, p := range colleagues {
+			if p.extension == u.extension {
+				user.Name = p.first + " " + p.last
+			}
+		}
+		s.Users = append(s.Users, user)
+	}
+	if _, err := a.Apply(ctx, "demo", "", s); err != nil {
+		return err
+	}
+	if err := a.Start(); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "Callbridge demo\n\n  Agent page    http://%s/agent\n  Console       http://%s/\n", a.Addr(), a.Addr())
+	for _, s := range crms {
+		fmt.Fprintf(out, "  %-13s %s/\n", s.title, s.url)
+	}
+	fmt.Fprint(out, "\n  Login         Password\n")
+	for _, u := range demoLogins {
+		what := string(u.role)
+		if u.extension != "" {
+			what += ", phone " + u.extension
+		}
+		fmt.Fprintf(out, "  %-13s %-13s %s\n", u.login, u.password, what)
+	}
+	fmt.Fprint(out, "\nCalls come in by themselves, the first one in a few seconds. Ctrl-C ends the demo; nothing is kept.\n")
+	return sim.Loop(ctx, arisim.LoopOptions{Clients: w.callers(), Phones: []string{"101", "102", "103"}, Every: every})
+}
+
+func runSandbox(ctx context.Context, c *cli, args []string) error {
+	fs := c.flags()
+	mp := fs.Int("megaplan", 8091, "port of the sandbox Megaplan; 0 takes a free one")
+	rc := fs.Int("retailcrm", 8092, "port of the sandbox retailCRM; 0 takes a free one")
+	words, err := c.parse(fs, args)
+	if err != nil {
+		return err
+	}
+	if len(words) > 0 {
+		return usagef("sandbox takes no words")
+	}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	w := newWorld()
+	list, err := w.serve(ctx, [2]int{*mp, *rc}, &wg)
+	if err != nil {
+		return err
+	}
+	s := w.settings(list[0].url, list[1].url)
+	for i, x := range list {
+		fmt.Fprintf(c.out, "%-10s %s/\n", x.title, x.url)
+		for k, v := range s.Integrations[i].Credentials {
+			fmt.Fprintf(c.out, "           %s: %s\n", k, v)
+		}
+	}
+	fmt.Fprintln(c.out, "The pages show what was made, and have switches for faults. Ctrl-C ends it; nothing is kept.")
+	<-ctx.Done()
+	return nil
+}

@@ -1,0 +1,231 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"text/tabwriter"
+	"time"
+
+	"callbridge/bridge"
+	"callbridge/bridge/app"
+	"callbridge/bridge/config"
+)
+
+func runIntegrations(ctx context.Context, c *cli, args []string) error {
+	fs := c.flags()
+	conf := fs.String("c", "callbridge.yaml", "configuration `file`")
+	asJSON := fs.Bool("json", false, "print JSON")
+	resend := fs.Bool("resend", false, "activate: send what was held of today and the two days before")
+	words, err := c.parse(fs, args)
+	if err != nil {
+		return err
+	}
+	if len(words) == 0 {
+		words = []string{"list"}
+	}
+	verbs := []string{"check", "activate", "deactivate"}
+	switch {
+	case words[0] == "list" && len(words) == 1:
+		return c.listIntegrations(ctx, *conf, *asJSON)
+	case slices.Contains(verbs, words[0]) && len(words) == 2:
+	default:
+		return usagef("say `integrations list`, or one of check, activate, deactivate with the id of an integration")
+	}
+	if words[0] == "check" {
+		return c.checkIntegration(ctx, *conf, words[1], *asJSON)
+	}
+	e, err := c.open(ctx, *conf)
+	if err != nil {
+		return err
+	}
+	defer e.close()
+	return e.switchIntegration(ctx, c.out, words[1], words[0] == "activate", *resend)
+}
+
+// integrationRow is one line of the list; the names are those of the JSON.
+type integrationRow struct {
+	ID      string                         `json:"id"`
+	Kind    string                         `json:"kind"`
+	State   string                         `json:"state"` // active, inactive, held
+	Since   bridge.Time                    `json:"since,omitzero"`
+	Reason  string                         `json:"reason,omitempty"`
+	ByState map[bridge.DeliveryState]int64 `json:"deliveries"`
+}
+
+func (c *cli) listIntegrations(ctx context.Context, conf string, asJSON bool) error {
+	e, err := c.open(ctx, conf)
+	if err != nil {
+		return err
+	}
+	defer e.close()
+	s, _, err := e.db.Settings(ctx)
+	if err != nil {
+		return err
+	}
+	counts, err := e.db.DeliveryCounts(ctx)
+	if err != nil {
+		return err
+	}
+	var rows []integrationRow
+	for _, in := range s.Integrations {
+		st, err := e.db.IntegrationState(ctx, in.ID)
+		if err != nil {
+			return err
+		}
+		r := integrationRow{ID: in.ID, Kind: in.Kind, State: "active", ByState: map[bridge.DeliveryState]int64{}}
+		switch {
+		case !st.Active:
+			r.State, r.Since, r.Reason = "held", st.HeldSince, st.HeldReason
+		case !in.Active:
+			r.State = "inactive"
+		}
+		for _, n := range counts {
+			if n.Integration == in.ID {
+				r.ByState[n.State] = n.Count
+			}
+		}
+		rows = append(rows, r)
+	}
+	if asJSON {
+		return printJSONLines(c.out, rows)
+	}
+	if len(rows) == 0 {
+		_, err := fmt.Fprintln(c.out, "No integrations yet: `callbridge apply settings.yaml` puts them in force.")
+		return err
+	}
+	t := tabwriter.NewWriter(c.out, 2, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "ID\tKIND\tSTATE\tDONE\tWAITING\tHELD\tFAILED\tSKIPPED\tREASON")
+	for _, r := range rows {
+		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%s\n", r.ID, r.Kind, r.State, r.ByState[bridge.Done],
+			r.ByState[bridge.Waiting]+r.ByState[bridge.Trying], r.ByState[bridge.Held], r.ByState[bridge.Refused], r.ByState[bridge.Skipped], r.Reason)
+	}
+	return t.Flush()
+}
+
+// withApp opens the program without starting it: for commands that talk to CRMs.
+func (c *cli) withApp(ctx context.Context, conf string, do func(*app.App) error) error {
+	cfg, err := c.load(conf)
+	if err != nil {
+		return err
+	}
+	key, err := config.SecretKey(cfg.SecretKeyFile)
+	if err != nil {
+		return err
+	}
+	log := slog.New(slog.NewTextHandler(c.errOut, &slog.HandlerOptions{Level: slog.LevelError}))
+	a, err := app.New(ctx, app.Options{Config: cfg, Key: key, Log: log, Version: version})
+	if err != nil {
+		return err
+	}
+	return errors.Join(do(a), a.Stop(context.WithoutCancel(ctx)))
+}
+
+func (c *cli) checkIntegration(ctx context.Context, conf, id string, asJSON bool) error {
+	return c.withApp(ctx, conf, func(a *app.App) error {
+		rep, err := a.Check(ctx, id)
+		if err != nil {
+			return err
+		}
+		if asJSON {
+			if err := printJSONLines(c.out, []any{rep}); err != nil {
+				return err
+			}
+		} else {
+			fmt.Fprintf(c.out, "Account: %s\n", rep.Account)
+		}
+		bad := 0
+		for _, l := range rep.Lines {
+			mark := "ok     "
+			if !l.OK {
+				bad++
+				mark = "MISSING"
+			}
+			if !asJSON {
+				fmt.Fprintf(c.out, "%s  %s\n", mark, l.What)
+				if l.Help != "" && !l.OK {
+					fmt.Fprintf(c.out, "         %s\n", l.Help)
+				}
+			}
+		}
+		if bad > 0 {
+			return fmt.Errorf("%d of %d checks failed", bad, len(rep.Lines))
+		}
+		return nil
+	})
+}
+
+// switchIntegration activates or deactivates. Without resend, what was held
+// expires on activation and can still be sent by hand while it is kept (R-14).
+func (e *opened) switchIntegration(ctx context.Context, out io.Writer, id string, on, resend bool) error {
+	s, _, err := e.db.Settings(ctx)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(s.Integrations, func(in bridge.Integration) bool { return in.ID == id })
+	if i < 0 {
+		return fmt.Errorf("there is no integration %q; `callbridge integrations list` shows them", id)
+	}
+	if !on {
+		n, err := e.db.HoldIntegration(ctx, id, time.Now(), "switched off by hand")
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(out, "%s is off; %d deliveries are held. New calls are kept.\n", id, n)
+		return nil
+	}
+	if !s.Integrations[i].Active {
+		s.Integrations[i].Active = true
+		if _, err := e.db.SaveSettings(ctx, "command line", s, "activate "+id); err != nil {
+			return err
+		}
+	}
+	from := time.Now().Add(time.Hour) // nothing held is that new: all of it expires
+	if resend {
+		zone := e.zone
+		if z, err := time.LoadLocation(s.Integrations[i].TimeZone); err == nil && s.Integrations[i].TimeZone != "" {
+			zone = z
+		}
+		y, m, d := time.Now().In(zone).AddDate(0, 0, -2).Date()
+		from = time.Date(y, m, d, 0, 0, 0, 0, zone) // R-15: calendar days
+	}
+	r, err := e.db.ReleaseIntegration(ctx, id, from)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "%s is active: %d deliveries go out now, %d expired, %d stay held because a right is missing.\n", id, r.Waiting, r.Expired, r.Held)
+	return nil
+}
+
+func runSync(ctx context.Context, c *cli, args []string) error {
+	fs := c.flags()
+	conf := fs.String("c", "callbridge.yaml", "configuration `file`")
+	words, err := c.parse(fs, args)
+	if err != nil {
+		return err
+	}
+	return c.withApp(ctx, *conf, func(a *app.App) error {
+		ids := words
+		if len(ids) == 0 {
+			for _, in := range a.Integrations() {
+				ids = append(ids, in.ID)
+			}
+		}
+		var errs []error
+		for _, id := range ids {
+			n, issues, err := a.SyncStaff(ctx, id)
+			if err != nil {
+				errs = append(errs, fmt.Errorf("%s: %w", id, err))
+				continue
+			}
+			fmt.Fprintf(c.out, "%s: %d extensions are joined to users of the CRM\n", id, n)
+			for _, s := range issues {
+				fmt.Fprintf(c.out, "  %s\n", s)
+			}
+		}
+		return errors.Join(errs...)
+	})
+}

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"callbridge/bridge/app"
+	"callbridge/bridge/config"
+	"callbridge/bridge/web"
+)
+
+func runApply(ctx context.Context, c *cli, args []string) error {
+	fs := c.flags()
+	conf := fs.String("c", "callbridge.yaml", "configuration `file`")
+	note := fs.String("note", "", "why, for the list of versions")
+	check := fs.Bool("check", false, "only say whether the settings are right")
+	words, err := c.parse(fs, args)
+	if err != nil {
+		return err
+	}
+	if len(words) != 1 {
+		return usagef("name one settings file, or - for standard input")
+	}
+	data, err := c.readSettings(words[0])
+	if err != nil {
+		return usagef("%v", err)
+	}
+	e, err := c.open(ctx, *conf)
+	if err != nil {
+		return err
+	}
+	defer e.close()
+	next, problems, err := config.ParseSettings(data, c.getenv, app.Credentials(), e.country)
+	if err != nil {
+		return usagef("%s cannot be used: %v", words[0], err)
+	}
+	stored, _, err := e.db.Settings(ctx)
+	if err != nil {
+		return err
+	}
+	next, more := config.Merge(next, stored)
+	if problems = append(problems, more...); len(problems) > 0 {
+		return usagef("%s cannot be used:\n%s", words[0], config.Problems(problems).Error())
+	}
+	if *check {
+		_, err := fmt.Fprintln(c.out, "The settings are right; nothing was changed.")
+		return err
+	}
+	for i := range next.Users {
+		u := &next.Users[i]
+		if u.Password == "" {
+			continue
+		}
+		if u.PasswordHash, err = web.HashPassword(u.Password); err != nil {
+			return fmt.Errorf("users[%d].password: %w", i, err)
+		}
+		u.Password = ""
+	}
+	v, err := e.db.SaveSettings(ctx, "command line", next, *note)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(c.out, "Version %d of the settings: %d integrations, %d employees, %d lines, %d users. A running daemon takes them within seconds.\n",
+		v, len(next.Integrations), len(next.Employees), len(next.Lines), len(next.Users))
+	return nil
+}
+
+func (c *cli) readSettings(name string) ([]byte, error) {
+	const limit = 4 << 20
+	in := c.in
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return nil, err
+		}
+		defer func() { _ = f.Close() }()
+		in = f
+	}
+	data, err := io.ReadAll(io.LimitReader(in, limit+1))
+	if err == nil && len(data) > limit {
+		err = errors.New("the settings are larger than 4 MiB")
+	}
+	return data, err
+}
+
+func runExport(ctx context.Context, c *cli, args []string) error {
+	fs := c.flags()
+	conf := fs.String("c", "callbridge.yaml", "configuration `file`")
+	words, err := c.parse(fs, args)
+	if err != nil {
+		return err
+	}
+	if len(words) > 0 {
+		return usagef("export takes no words")
+	}
+	e, err := c.open(ctx, *conf)
+	if err != nil {
+		return err
+	}
+	defer e.close()
+	s, _, err := e.db.Settings(ctx)
+	if err != nil {
+		return err
+	}
+	text, err := config.ExportSettings(s, app.Credentials())
+	if err != nil {
+		return err
+	}
+	_, err = c.out.Write(text)
+	return err
+}
+
+func runConfigdoc(_ context.Context, c *cli, args []string) error {
+	words, err := c.parse(c.flags(), args)
+	if err != nil {
+		return err
+	}
+	if len(words) > 0 {
+		return usagef("configdoc takes no words")
+	}
+	_, err = io.WriteString(c.out, config.Doc())
+	return err
+}

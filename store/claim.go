@@ -10,6 +10,16 @@ import (
 	"callbridge/bridge"
 )
 
+const (
+	// sqlDue finds lanes to look at, sqlHeads (its list of clients follows) what
+	// stands first in them. A test holds both to their indexes.
+	sqlDue   = `SELECT client FROM lanes WHERE integration = ? AND due_at <= ? ORDER BY due_at LIMIT ?`
+	sqlHeads = `SELECT ` + deliveryColumns + `, COALESCE((SELECT c.merged_into FROM calls c WHERE c.id = d.call_id), '') AS merged
+		FROM lanes l JOIN deliveries d ON d.id = COALESCE((SELECT b.id FROM deliveries b WHERE b.id = l.busy AND b.state = 'trying'),
+		(SELECT o.id FROM deliveries o WHERE o.integration = l.integration AND o.client = l.client AND o.` + openStates + ` ORDER BY o.call_at, o.id LIMIT 1))
+		WHERE l.integration = ? AND l.client IN `
+)
+
 // laneRow is a delivery and the lane it stands in.
 type laneRow struct {
 	ID          int64  `db:"id"`
@@ -62,8 +72,7 @@ func (t *tx) isHeld(integration string) (bool, error) {
 // no longer due afterwards, unless its head was closed on the way.
 func (t *tx) claim(integration string, now, until int64, n int) (got []deliveryRow, seen int, err error) {
 	var clients []string
-	err = t.all(&clients, `SELECT client FROM lanes WHERE integration = ? AND due_at <= ? ORDER BY due_at LIMIT ?`+
-		t.forUpdate("FOR UPDATE SKIP LOCKED"), integration, now, n)
+	err = t.all(&clients, sqlDue+t.forUpdate("FOR UPDATE SKIP LOCKED"), integration, now, n)
 	if err != nil || len(clients) == 0 {
 		return nil, 0, err
 	}
@@ -120,10 +129,7 @@ func (t *tx) heads(integration string, clients []string) (map[string]deliveryRow
 	for part := range slices.Chunk(clients, 500) {
 		list, args := in(part)
 		var rows []deliveryRow
-		err := t.all(&rows, `SELECT `+deliveryColumns+`, COALESCE((SELECT c.merged_into FROM calls c WHERE c.id = d.call_id), '') AS merged
-			FROM lanes l JOIN deliveries d ON d.id = COALESCE((SELECT b.id FROM deliveries b WHERE b.id = l.busy AND b.state = 'trying'),
-			(SELECT o.id FROM deliveries o WHERE o.integration = l.integration AND o.client = l.client AND o.`+openStates+` ORDER BY o.call_at, o.id LIMIT 1))
-			WHERE l.integration = ? AND l.client IN `+list, append([]any{integration}, args...)...)
+		err := t.all(&rows, sqlHeads+list, append([]any{integration}, args...)...)
 		if err != nil {
 			return nil, err
 		}

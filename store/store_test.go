@@ -6,8 +6,6 @@ import (
 	"callbridge/store/storetest"
 )
 
-func TestMain(m *testing.M) { storetest.Main(m) }
-
 func TestSQLite(t *testing.T) { storetest.Run(t, storetest.SQLiteDSN) }
 
 func TestPostgres(t *testing.T) { storetest.Run(t, storetest.PostgresDSN) }

@@ -260,7 +260,7 @@ var texts = map[string][2]string{
 	"console.day":          {"День", "Day"},
 	"console.planned":      {"Задумано", "Planned"},
 	"console.imbalance":    {"Разница", "Difference"},
-	"console.equation":     {"Задумано = сделано + ждут + в работе + удержано + пропущено + отказ + просрочено. Разница должна быть нулевой.", "Planned = done + waiting + trying + held + skipped + failed + expired. The difference must be zero."},
+	"console.equation":     {"Задумано = сделано + ждут + в работе + удержано + не нужно + отказ + просрочено. Разница должна быть нулевой.", "Planned = done + waiting + trying + held + skipped + failed + expired. The difference must be zero."},
 	"console.request":      {"Запрос", "Request"},
 	"console.response":     {"Ответ", "Answer"},
 	"console.from":         {"с", "from"},

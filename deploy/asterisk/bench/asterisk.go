@@ -97,6 +97,9 @@ func (b *Bench) render() error {
 // moduleFiles returns the paths of those modules that this Asterisk has.
 func (b *Bench) moduleFiles() ([]string, error) {
 	have, _ := filepath.Glob(filepath.Join(b.chroot, "usr/lib/*/asterisk/modules/*.so"))
+	if len(have) == 0 { // where Debian kept them up to Asterisk 16
+		have, _ = filepath.Glob(filepath.Join(b.chroot, "usr/lib/asterisk/modules/*.so"))
+	}
 	var out []string
 	for _, m := range strings.Fields(modules) {
 		if i := slices.IndexFunc(have, func(p string) bool { return filepath.Base(p) == m+".so" }); i >= 0 {

@@ -54,6 +54,7 @@ const (
 	Missed    Why = "missed"             // the call ended and nobody talked
 	NoAnswer  Why = "no_answer"          // this phone stopped ringing, the call goes on
 	Ended     Why = "ended"              // this phone's talk is over
+	Merged    Why = "merged"             // it turned out to be part of another call, which has its own card
 	Expired   Why = "expired"            // nothing was heard for too long (D-10)
 )
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"net/url"
 	"slices"
 	"sync"
 	"time"
@@ -15,8 +16,9 @@ import (
 type Options struct {
 	Log     *slog.Logger
 	Metrics Metrics
-	// Origins are further web origins ("https://calls.example.ru") whose
-	// pages may connect, besides the address the request itself came to.
+	// Origins are further addresses ("https://calls.example.ru") whose pages
+	// may connect, besides the address the request itself came to. Only
+	// scheme and host count.
 	Origins []string
 	// Format writes a number for reading; nil shows it as it is. Name gives
 	// a colleague's name by extension. Both are called under a lock and must
@@ -125,6 +127,12 @@ func New(o Options) *Hub {
 	if o.Queue <= 0 {
 		o.Queue = 64
 	}
+	o.Origins = slices.Clone(o.Origins)
+	for i, text := range o.Origins {
+		if u, err := url.Parse(text); err == nil {
+			o.Origins[i] = u.Scheme + "://" + u.Host
+		}
+	}
 	h := &Hub{o: o, calls: map[string]*live{}, byPhone: map[bridge.Number]map[string]*live{},
 		cards: map[string]map[string]*shown{}, byExt: map[string]map[*client]struct{}{},
 		byUser: map[string]map[*client]struct{}{}, dnd: map[string]bool{}}
@@ -194,16 +202,18 @@ func (h *Hub) Enrich(callID string, i Info) {
 	h.refresh(l)
 }
 
-// Drop forgets a call without an ending, for one that turned out not to exist
-// (it was merged into another).
+// Drop forgets a call without an ending, for one that was merged into another.
 func (h *Hub) Drop(callID string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if l := h.calls[callID]; l != nil {
-		l.call.Legs, l.call.Agent = nil, ""
-		h.refresh(l)
-		h.forget(l)
+	l := h.calls[callID]
+	if l == nil || h.closed {
+		return
 	}
+	for ext := range l.cards {
+		h.drop(l, ext, Merged)
+	}
+	h.forget(l)
 }
 
 // Cards returns what the owner of extension should see now.

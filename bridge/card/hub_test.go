@@ -377,7 +377,7 @@ func TestBadBrowsers(t *testing.T) {
 }
 
 func TestOrigin(t *testing.T) {
-	h := New(Options{Origins: []string{"https://calls.example.ru"}})
+	h := New(Options{Origins: []string{"https://calls.example.ru/"}})
 	for origin, want := range map[string]bool{"": true, "http://10.0.0.5:8080": true, "https://calls.example.ru": true,
 		"https://evil.example": false, "http://calls.example.ru": false, "://": false, "null": false} {
 		r := &http.Request{Host: "10.0.0.5:8080", Header: http.Header{}}
@@ -424,6 +424,42 @@ func TestNotify(t *testing.T) {
 		synctest.Wait()
 		if !maps.Equal(map[string]bool{b.seen[1]: true, b.seen[2]: true}, map[string]bool{"missed": true, "empty": true}) {
 			t.Errorf("saw %v", b.seen)
+		}
+	})
+}
+
+// TestMergedConsultation is the attended transfer: the consultation is a call
+// of its own until the parties are joined.
+func TestMergedConsultation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := New(Options{Name: func(e string) string { return map[string]string{"101": "Иван"}[e] }})
+		defer h.Close()
+		oleg := connect(t, h, Who{"oleg", "103"})
+		main := call("main", rings("101"))
+		answers(main, "101")
+		h.Apply(main, time.Time{})
+		ask := &bridge.Call{ID: "ask", Direction: bridge.Internal, Agent: "101", StartedAt: bridge.At(time.Now()), Legs: []bridge.Leg{rings("103")}}
+		h.Apply(ask, time.Time{})
+		synctest.Wait()
+		if k := oleg.card("ask"); k.State != Ringing || k.From == nil || k.From.Name != "Иван" {
+			t.Errorf("%+v", k.Card)
+		}
+		answers(ask, "103")
+		h.Apply(ask, time.Time{})
+		main.Legs = append(main.Legs, ask.Legs[0])
+		main.Transfers = []bridge.Transfer{{Type: "attended", From: "101", To: "103", Answered: true}}
+		h.Apply(main, time.Time{})
+		h.Drop("ask")
+		h.Drop("ask")
+		synctest.Wait()
+		if got := oleg.view(); len(got) != 1 || got["main"] != Talking || oleg.why("ask") != Merged {
+			t.Errorf("%v, %q", got, oleg.why("ask"))
+		}
+		if k := oleg.card("main"); k.From == nil || k.From.Extension != "101" {
+			t.Errorf("who transferred it is not told: %+v", k.Card)
+		}
+		if got := h.Cards("101"); len(got) != 1 {
+			t.Errorf("%+v", got)
 		}
 	})
 }

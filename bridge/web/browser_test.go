@@ -121,6 +121,22 @@ func TestAgentPageInBrowser(t *testing.T) {
 	b.Press(kb.Escape)
 	b.Gone(`.card`)
 
+	// His own click: the phone rings, but nobody calls him.
+	click := &bridge.Call{ID: "r4", Direction: bridge.Out, Agent: "101", Client: "+79265550111", Line: "+74951234567", StartedAt: bridge.At(time.Now()),
+		Legs: []bridge.Leg{{Extension: "101", RingAt: bridge.At(time.Now())}}}
+	w.hub.Apply(click, time.Now())
+	b.See(`.card[data-id=r4]`)
+	if got, title := b.Text(`.card`), webtest.Eval[string](b, `document.title`); !strings.Contains(got, "Снимите трубку") || strings.Contains(title, "звонит") {
+		t.Errorf("%q, title %q", got, title)
+	}
+	click.Legs[0].AnswerAt = bridge.At(time.Now())
+	w.hub.Apply(click, time.Now())
+	b.See(`.card.dialling`)
+	b.Shot("agent-1280-dialling")
+	click.Outcome, click.Reason = bridge.Failed, bridge.Busy
+	w.hub.Apply(click, time.Now())
+	b.See(`.card.ended`)
+
 	if e := b.Errors(); len(e) > 0 {
 		t.Errorf("the page threw %v", e)
 	}

@@ -145,6 +145,8 @@ var texts = map[string][2]string{
 	"keys.off":    {"Выключить клавиши", "Turn shortcuts off"},
 
 	"js.ringing":            {"Звонит", "Ringing"},
+	"js.pickup":             {"Снимите трубку", "Pick up your phone"},
+	"js.stale":              {"{crm} не отвечает, показано то, что мы знали раньше", "{crm} does not answer, this is what we knew before"},
 	"js.dialling":           {"Вызов", "Calling"},
 	"js.talking":            {"Разговор", "Talking"},
 	"js.held":               {"На удержании", "On hold"},

@@ -92,15 +92,20 @@
   }
   function known(c) { return c.info && c.info.clients && c.info.clients.find((k) => k.found); }
 
+  // calls says that somebody calls the agent. With a click-to-call his own
+  // phone rings too, but there he is the caller.
+  function calls(c) { return c.state === "ringing" && c.direction !== "out"; }
+
   function render(entry) {
     const c = entry.data, k = known(c), clients = (c.info && c.info.clients) || [];
     const state = entry.ended ? "ended" : c.state;
+    const says = entry.ended ? t("ended") : c.state === "ringing" && c.direction === "out" ? t("pickup") : t(c.state);
     const open = document.activeElement && entry.node && entry.node.contains(document.activeElement) ? document.activeElement.dataset.key : null;
-    const node = el("article", { class: "card " + state, "data-id": c.id, "data-nav": true, tabindex: "-1", "aria-label": t(state) + ": " + title(c) });
+    const node = el("article", { class: "card " + state, "data-id": c.id, "data-nav": true, tabindex: "-1", "aria-label": says + ": " + title(c) });
 
     const route = c.direction === "internal" ? t("colleague") : t(c.direction);
     node.append(el("header", {},
-      el("span", { class: "pill" }, el("i"), t(state)),
+      el("span", { class: "pill" }, el("i"), says),
       el("span", { class: "route" }, route),
       el("time", { class: "timer", role: "timer" })));
 
@@ -117,7 +122,7 @@
     if (c.busy && c.busy.length) node.append(note("warn", t("busy", { who: people(c.busy) })));
     for (const x of clients) {
       if (x.several > 1) node.append(note("warn", t("several", { n: x.several })));
-      if (x.trouble) node.append(note("", t("trouble", { crm: x.title || x.integration })));
+      if (x.trouble) node.append(note("", t(x.found ? "stale" : "trouble", { crm: x.title || x.integration })));
     }
 
     const facts = el("dl", { class: "facts" });
@@ -191,7 +196,7 @@
     entry.data = c;
     entry.ended = 0;
     render(entry);
-    if (c.state === "ringing" && before !== "ringing") {
+    if (calls(c) && before !== "ringing") {
       $("announce").textContent = t("announce_ring", { who: title(c) });
       if (!quiet) notify(c);
     }
@@ -238,7 +243,7 @@
   // refresh brings everything around the cards in line with them.
   function refresh() {
     const live = [...cards.values()].filter((e) => !e.ended);
-    const ringing = live.filter((e) => e.data.state === "ringing");
+    const ringing = live.filter((e) => calls(e.data));
     $("quiet").hidden = cards.size > 0;
     body.classList.toggle("busy", cards.size > 0);
     // What rings stands first, then talks, then what is over.

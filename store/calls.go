@@ -35,6 +35,13 @@ func (db *DB) OpenCalls(ctx context.Context, pbx string) ([]OpenCall, error) {
 	return out, nil
 }
 
+// LooseEvents returns the events of a PBX since a moment that are filed under
+// no call, in the PBX's order: the state of the link, and facts that may yet
+// turn out to belong to a call.
+func (db *DB) LooseEvents(ctx context.Context, pbx string, since time.Time) ([]bridge.Event, error) {
+	return db.events(ctx, `call_id = '' AND pbx = ? AND at >= ? ORDER BY at, id LIMIT 100000`, pbx, bridge.At(since).Milli())
+}
+
 // LastEventAt returns the PBX's time of its newest stored event, the zero time
 // if there is none.
 func (db *DB) LastEventAt(ctx context.Context, pbx string) (time.Time, error) {
@@ -164,11 +171,15 @@ func (db *DB) CallsOfClient(ctx context.Context, number bridge.Number, limit int
 
 // Events returns the events of a call in the PBX's order, with Raw.
 func (db *DB) Events(ctx context.Context, callID string) ([]bridge.Event, error) {
+	return db.events(ctx, `call_id = ? ORDER BY at, id`, callID)
+}
+
+func (db *DB) events(ctx context.Context, where string, args ...any) ([]bridge.Event, error) {
 	var rows []struct {
 		Parsed string `db:"parsed"`
 		Raw    []byte `db:"raw"`
 	}
-	if err := db.read(ctx, "events", &rows, `SELECT parsed, raw FROM events WHERE call_id = ? ORDER BY at, id`, callID); err != nil {
+	if err := db.read(ctx, "events", &rows, `SELECT parsed, raw FROM events WHERE `+where, args...); err != nil {
 		return nil, err
 	}
 	out := make([]bridge.Event, len(rows))

@@ -26,8 +26,8 @@ func both(t *testing.T, f func(t *testing.T, dsn string)) {
 func TestClaimLooksAtIndexesOnly(t *testing.T) {
 	both(t, func(t *testing.T, dsn string) {
 		db := storetest.Open(t, dsn)
-		backlog(t, db)
-		if n, err := db.HoldIntegration(t.Context(), "retail", time.Now(), "off"); err != nil || n != 30000 {
+		rows := backlog(t, db)
+		if n, err := db.HoldIntegration(t.Context(), "retail", time.Now(), "off"); err != nil || n != rows {
 			t.Fatal(n, err)
 		}
 		if err := db.Exec(t.Context(), "ANALYZE"); err != nil {
@@ -51,7 +51,7 @@ func TestClaimLooksAtIndexesOnly(t *testing.T) {
 			best = min(best, time.Since(began)) // the best, because others use the machine too
 		}
 		t.Logf("fastest claim: %v", best)
-		if best > 5*time.Millisecond {
+		if best > 5*time.Millisecond && !storetest.Slow {
 			t.Errorf("the fastest of 20 claims took %v", best)
 		}
 	})

@@ -26,7 +26,7 @@ func (db *DB) Commit(ctx context.Context, b Batch) error {
 		return db.wrap("commit", err)
 	}
 	return db.write(ctx, "commit", func(t *tx) error {
-		if err := t.insert(`events (pbx, at, id, call_id, kind, parsed, raw)`, `ON CONFLICT DO NOTHING`, events); err != nil {
+		if err := t.insert(`events (pbx, at, id, call_id, kind, parsed, raw)`, refile, events); err != nil {
 			return fmt.Errorf("events: %w", err)
 		}
 		if err := t.saveCalls(calls, rows); err != nil {
@@ -39,10 +39,30 @@ func (db *DB) Commit(ctx context.Context, b Batch) error {
 	})
 }
 
+// refile files an event that belonged to no call under the call it turned out
+// to belong to; everything else about an event never changes.
+const refile = `ON CONFLICT (pbx, at, id) DO UPDATE SET call_id = excluded.call_id WHERE events.call_id = '' AND excluded.call_id <> ''`
+
+// eventRows writes each event once: of repetitions the first that is filed
+// under a call counts.
 func eventRows(list []EventRow) ([][]any, error) {
 	rows := make([][]any, 0, len(list))
+	type key struct {
+		pbx string
+		at  int64
+		id  string
+	}
+	seen := make(map[key]int, len(list))
 	for _, r := range list {
 		e := r.Event
+		k := key{clean(e.PBX), e.At.Milli(), clean(e.ID)}
+		if i, ok := seen[k]; ok {
+			if rows[i][3] == "" {
+				rows[i][3] = clean(r.CallID)
+			}
+			continue
+		}
+		seen[k] = len(rows)
 		if e.ID == "" || e.PBX == "" {
 			return nil, fmt.Errorf("an event of kind %s has no id or no PBX", e.Kind)
 		}

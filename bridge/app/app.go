@@ -137,8 +137,9 @@ func (a *App) prepare(ctx context.Context) error {
 	a.writer = newWriter(a.log, a.metrics, a.db.Commit, a.wakeTargets)
 	a.lookups = newLookups(a)
 	a.core = &core{log: a.log, hub: a.hub, writer: a.writer, metrics: a.metrics, phones: a.phones,
-		tracker: track.New(track.Options{Number: a.number}), plan: func() *plan { return &a.plan.Load().plan },
-		asked: a.asked, changed: a.lookups.changed, linked: a.linked, wake: make(chan struct{}, 1), live: map[string]bridge.Call{}}
+		tracker: track.New(track.Options{Number: a.number, OwnNumber: a.ownNumber}), plan: func() *plan { return &a.plan.Load().plan },
+		asked: a.asked, changed: a.lookups.changed, linked: a.linked, wake: make(chan struct{}, 1), live: map[string]bridge.Call{},
+		loose: map[string]bridge.Event{}, orphans: map[string][]bridge.Call{}}
 	a.router = a.newRouter()
 	if err := a.loadSettings(ctx); err != nil {
 		return err
@@ -158,7 +159,17 @@ func (a *App) prepare(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("open calls of %s: %w", p.id, err)
 		}
-		a.core.restore(open)
+		since := time.Now().Add(-looseFor)
+		for _, o := range open {
+			if o.Call.StartedAt.Before(since) {
+				since = o.Call.StartedAt.Time
+			}
+		}
+		loose, err := a.db.LooseEvents(ctx, p.id, since)
+		if err != nil {
+			return fmt.Errorf("events of %s: %w", p.id, err)
+		}
+		a.core.restore(p.id, open, loose, time.Now())
 		if len(open) > 0 {
 			a.log.Info("going on with calls that lived when the program stopped", "pbx", p.id, "calls", len(open))
 		}
@@ -267,6 +278,22 @@ func (a *App) stop(ctx context.Context) error {
 func (a *App) number(pbx, raw string) bridge.Number {
 	n, _ := phone.Parse(raw, a.cfg.CountryOf(pbx))
 	return n
+}
+
+// ownNumber is what clients see when one of us calls and the PBX has not said
+// it yet: the number of the settings (M-5.1), or of the configuration.
+func (a *App) ownNumber(pbx string) string {
+	for _, in := range a.plan.Load().settings.Integrations {
+		if in.ClickToCall.Number != "" {
+			return in.ClickToCall.Number
+		}
+	}
+	for _, p := range a.cfg.PBX {
+		if p.ID == pbx {
+			return p.OutboundCallerID
+		}
+	}
+	return ""
 }
 
 // lineNumber writes one of our numbers the way settings and records do.

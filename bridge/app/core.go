@@ -2,6 +2,9 @@ package app
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"log/slog"
 	"maps"
 	"slices"
@@ -32,6 +35,8 @@ type core struct {
 	changed func(*track.Change)
 	linked  func(pbx string) // the link to a PBX is there (again)
 	phones  *phones
+	loose   map[string]bridge.Event  // by id: of no call yet
+	orphans map[string][]bridge.Call // by PBX: open in the store, unknown to the tracker
 
 	mu    sync.Mutex
 	queue []bridge.Event
@@ -92,15 +97,36 @@ func (c *core) run(ctx context.Context) {
 	}
 }
 
-// restore puts back the calls that lived when the program stopped.
-func (c *core) restore(open []store.OpenCall) {
-	for _, o := range open {
-		c.tracker.Restore(o.Call.ID, o.Events)
+// restore puts back the calls of one PBX that lived when the program stopped.
+// loose are the events since then that are filed under no call.
+func (c *core) restore(pbx string, open []store.OpenCall, loose []bridge.Event, now time.Time) {
+	var links, rest []bridge.Event
+	for _, e := range loose {
+		switch {
+		case e.Kind == bridge.LinkUp || e.Kind == bridge.LinkLost:
+			links = append(links, e)
+		case now.Sub(e.At.Time) < looseFor:
+			rest = append(rest, e)
+			c.loose[e.ID] = e
+		}
 	}
-	now := time.Now()
+	for _, o := range open {
+		events := o.Events
+		for _, l := range links {
+			if !l.At.Before(o.Call.StartedAt.Time) {
+				events = append(events, l)
+			}
+		}
+		if !c.tracker.Restore(o.Call.ID, events) {
+			c.orphans[pbx] = append(c.orphans[pbx], o.Call)
+		}
+	}
+	c.tracker.Restore("", rest)
 	for _, call := range c.tracker.Open() {
-		c.setLive(&call)
-		c.hub.Apply(&call, now)
+		if call.PBX == pbx {
+			c.setLive(&call)
+			c.hub.Apply(&call, now)
+		}
 	}
 }
 
@@ -124,13 +150,26 @@ func (c *core) one(e bridge.Event) {
 			c.metrics.malformed.WithLabelValues(e.PBX).Inc()
 		}
 	}
-	changes := c.tracker.Add(e)
-	for i := range changes {
-		c.hub.Apply(&changes[i].Call, arrived)
+	if !e.Kind.Stored() {
+		return
 	}
-	b := store.Batch{Events: []store.EventRow{{Event: e, CallID: c.callOf(e)}}}
+	if e.ID == "" {
+		e.ID = digest(&e) // an event without an id could not be stored
+	}
+	changes := c.tracker.Add(e)
+	if e.Kind == bridge.LinkUp {
+		changes = append(changes, c.closeOrphans(&e)...)
+	}
 	for i := range changes {
-		c.collect(&changes[i], &b)
+		if changes[i].Changed() {
+			c.hub.Apply(&changes[i].Call, arrived)
+		}
+	}
+	b := store.Batch{Events: c.file(e, changes)}
+	for i := range changes {
+		if changes[i].Changed() || len(changes[i].Merged) > 0 {
+			c.collect(&changes[i], &b)
+		}
 	}
 	c.writer.add(b)
 	for i := range changes {
@@ -138,15 +177,56 @@ func (c *core) one(e bridge.Event) {
 	}
 }
 
-func (c *core) callOf(e bridge.Event) string {
-	for _, ch := range []*bridge.Channel{e.Leg, e.Peer} {
-		if ch != nil {
-			if id := c.tracker.CallOf(e.PBX, ch.ID); id != "" {
-				return id
+// file says under which call the event belongs, and earlier ones that turned
+// out to belong to one. What belongs to none yet is remembered for a while.
+func (c *core) file(e bridge.Event, changes []track.Change) []store.EventRow {
+	rows := []store.EventRow{{Event: e}}
+	for i := range changes {
+		for _, id := range changes[i].Events {
+			if id == e.ID {
+				rows[0].CallID = changes[i].Call.ID
+			} else if old, ok := c.loose[id]; ok {
+				rows = append(rows, store.EventRow{Event: old, CallID: changes[i].Call.ID})
+				delete(c.loose, id)
 			}
 		}
 	}
-	return ""
+	if rows[0].CallID == "" && e.Leg != nil {
+		c.loose[e.ID] = e
+		if len(c.loose) > 4096 {
+			maps.DeleteFunc(c.loose, func(_ string, old bridge.Event) bool { return e.At.Sub(old.At) > looseFor })
+		}
+	}
+	return rows
+}
+
+// looseFor is how long an event of no call may yet turn out to belong to one.
+const looseFor = 10 * time.Minute
+
+// closeOrphans ends calls that were open in the store, but whose events are
+// lost, unless the PBX's snapshot brought them back. No call stays open for ever.
+func (c *core) closeOrphans(up *bridge.Event) []track.Change {
+	orphans := c.orphans[up.PBX]
+	delete(c.orphans, up.PBX)
+	var out []track.Change
+	for _, call := range orphans {
+		if !slices.ContainsFunc(c.tracker.Open(), func(o bridge.Call) bool { return o.ID == call.ID }) {
+			out = append(out, track.Change{Call: track.Close(call, up.At), Was: call})
+		}
+	}
+	return out
+}
+
+// digest is an id made of the event's content.
+func digest(e *bridge.Event) string {
+	h := sha256.New()
+	b, err := json.Marshal(e)
+	if err != nil {
+		b = []byte(e.Name)
+	}
+	h.Write(b)
+	h.Write(e.Raw)
+	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
 // collect adds to the batch what a change means: the call, merged calls, and

@@ -86,7 +86,7 @@ func (a *App) openTarget(ctx context.Context, in bridge.Integration, employees [
 		}
 		zone = z
 	}
-	t := &target{settings: in, print: fingerprint(in, employees, st), driver: d, zone: zone}
+	t := &target{settings: in, print: fingerprint(in, employees, st), driver: d, zone: zone, stop: func() {}}
 	env := crm.Env{Integration: in.ID, HTTP: &http.Client{Transport: a.opts.Transport, Timeout: 30 * time.Second},
 		Log: a.log.With("integration", in.ID), Zone: zone, Country: a.cfg.Country, PublicURL: a.cfg.PublicURL,
 		State: st.Token, Now: time.Now,
@@ -118,7 +118,6 @@ func (a *App) startTarget(t *target) {
 	a.metrics.openIntegration(id)
 	if !t.active {
 		a.metrics.active.WithLabelValues(id).Set(0)
-		t.stop = func() {}
 		return
 	}
 	a.metrics.active.WithLabelValues(id).Set(1)

@@ -117,24 +117,74 @@ func readStream(name, id string, trunks []string) ([]bridge.Event, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	dec := ari.NewDecoder(ari.DecodeOptions{PBX: id, Trunks: trunks})
-	var out []bridge.Event
+	rec := &recorded{dec: ari.NewDecoder(ari.DecodeOptions{PBX: id, Trunks: trunks}), pbx: id}
 	for _, l := range lines {
-		if l.Event == nil || l.Conn != 0 {
-			continue // notes and REST calls are no events; the second socket repeats the first
-		}
-		e, useful, err := dec.Decode(l.Event)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
-		}
-		if useful {
-			out = append(out, e)
+		if err := rec.line(l); err != nil {
+			return nil, fmt.Errorf("%s: line %d: %w", name, l.N, err)
 		}
 	}
-	if len(out) == 0 {
-		return nil, fmt.Errorf("%s: no events in it", name)
+	return rec.out, nil
+}
+
+// recorded makes of a recorded stream what the adapter would have told: the
+// events, and after a loss of the websocket the gap and what the recorder found
+// in the PBX by REST. What came over a second socket too is the same event.
+type recorded struct {
+	dec            *ari.Decoder
+	pbx            string
+	out            []bridge.Event
+	last           bridge.Time   // of the last event, by the PBX's clock
+	t              time.Duration // and by the recorder's
+	lost           bool
+	info, channels []byte
+}
+
+func (r *recorded) line(l aristream.Line) error {
+	switch {
+	case strings.Contains(l.Note, "dropped on purpose"), strings.Contains(l.Note, "close 1006"):
+		r.lost = true
+	case l.REST != nil && l.REST.Path == "/asterisk/info":
+		r.info = l.REST.Body
+	case l.REST != nil && l.REST.Path == "/channels":
+		r.channels = l.REST.Body
+	case l.REST != nil && l.REST.Path == "/bridges" && r.lost:
+		return r.found(l)
 	}
-	return out, nil
+	if l.Event == nil {
+		return nil
+	}
+	e, useful, err := r.dec.Decode(l.Event)
+	if err != nil {
+		return err
+	}
+	if !e.At.IsZero() {
+		r.last, r.t = e.At, l.T
+	}
+	if useful {
+		r.out = append(r.out, e)
+	}
+	return nil
+}
+
+// found tells the gap and the snapshot after it.
+func (r *recorded) found(l aristream.Line) error {
+	snap, err := r.dec.Snapshot(r.info, r.channels, l.REST.Body)
+	if err != nil {
+		return err
+	}
+	r.lost = false
+	at := bridge.At(r.last.Add(l.T - r.t))
+	if r.last.IsZero() {
+		for _, c := range snap.Channels { // no event before: later than every channel is all we know
+			if c.Since.After(at.Time) {
+				at = c.Since
+			}
+		}
+	} else {
+		r.out = append(r.out, bridge.Event{ID: fmt.Sprint("lost-", l.N), PBX: r.pbx, Kind: bridge.LinkLost, At: at, From: r.last, To: at})
+	}
+	r.out = append(r.out, bridge.Event{ID: fmt.Sprint("up-", l.N), PBX: r.pbx, Kind: bridge.LinkUp, At: at, Snapshot: &snap})
+	return nil
 }
 
 // transport answers for both sandboxes without a network.

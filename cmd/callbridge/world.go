@@ -105,6 +105,7 @@ func (w *world) settings(megaplanURL, retailURL string) bridge.Settings {
 					Responsible: "talked", AttachOpen: true}},
 				PersonalManager: true,
 			},
+			ClickToCall: bridge.ClickToCall{Number: demoLine},
 		}, {
 			ID: "retailcrm-main", Kind: "retailcrm", Name: "retailCRM", Active: true, DefaultResponsible: colleagues[1].email,
 			Credentials: map[string]string{"url": retailURL, "api_key": retailcrmtest.DefaultKey, "site": "shop"},

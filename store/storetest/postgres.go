@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"flag"
 	"fmt"
 	"net/url"
 	"os"
@@ -27,6 +28,12 @@ import (
 //	func TestMain(m *testing.M) { storetest.Main(m) }
 func Main(m *testing.M) {
 	cluster.managed = true
+	if Slow {
+		// The command line, read later, still has the last word.
+		if f := flag.Lookup("rapid.checks"); f != nil {
+			_ = f.Value.Set("15") // a number is a good value
+		}
+	}
 	code := m.Run()
 	cluster.stop()
 	os.Exit(code)

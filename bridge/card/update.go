@@ -78,18 +78,24 @@ func (h *Hub) drop(l *live, ext string, why Why) {
 		delete(h.cards, ext)
 	}
 	if s != nil && !s.dead {
-		h.sendGone(l.id, ext, why)
+		h.sendGone(l, ext, why)
 	}
 }
 
-func (h *Hub) sendGone(id, ext string, why Why) {
+// sendGone tells tabs to take a card away; of a call that failed or was missed
+// also the reason.
+func (h *Hub) sendGone(l *live, ext string, why Why) {
 	if len(h.byExt[ext]) == 0 {
 		return
 	}
-	q, _ := json.Marshal(id)
+	q, _ := json.Marshal(l.id)
 	body := append([]byte(`"type":"gone","id":`), q...)
-	body = append(body, `,"why":"`+string(why)+`"}`...)
-	h.send(ext, &frame{body: body, kind: kindGone})
+	body = append(body, `,"why":"`+string(why)+`"`...)
+	if l.call.Reason != "" {
+		q, _ = json.Marshal(l.call.Reason)
+		body = append(append(body, `,"reason":`...), q...)
+	}
+	h.send(ext, &frame{body: append(body, '}'), kind: kindGone})
 }
 
 // forget removes an ended call.
@@ -147,7 +153,7 @@ func (h *Hub) due(id string) {
 			continue
 		case !now.Before(s.until):
 			s.dead = true
-			h.sendGone(id, ext, Expired)
+			h.sendGone(l, ext, Expired)
 			h.metrics.Expired()
 			continue
 		case !now.Before(h.renewAt(s)):

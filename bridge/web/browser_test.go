@@ -136,6 +136,9 @@ func TestAgentPageInBrowser(t *testing.T) {
 	click.Outcome, click.Reason = bridge.Failed, bridge.Busy
 	w.hub.Apply(click, time.Now())
 	b.See(`.card.ended`)
+	if got := b.Text(`.card .pill`); got != "Занято" {
+		t.Errorf("why it failed: %q", got)
+	}
 
 	if e := b.Errors(); len(e) > 0 {
 		t.Errorf("the page threw %v", e)
@@ -210,6 +213,12 @@ func TestAgentPageByKeyboard(t *testing.T) {
 	if wide := webtest.Eval[float64](b, `document.documentElement.scrollWidth`); wide > 390 {
 		t.Errorf("at 390 px the page is %v px wide", wide)
 	}
+
+	b.Size(320, 640) // as narrow as a frame in a CRM gets
+	if wide := webtest.Eval[float64](b, `document.documentElement.scrollWidth`); wide > 320 {
+		t.Errorf("at 320 px the page is %v px wide", wide)
+	}
+	b.Shot("agent-320")
 
 	// The connection is cut and comes back with the card that rang meanwhile (D-25).
 	b.Click(`.menu summary`)

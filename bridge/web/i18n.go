@@ -80,6 +80,8 @@ func (l lang) script() map[string]string {
 	for k := range texts {
 		if name, ok := strings.CutPrefix(k, "js."); ok {
 			out[name] = l.t(k)
+		} else if strings.HasPrefix(k, "reason.") {
+			out[k] = l.t(k)
 		}
 	}
 	return out

@@ -99,7 +99,7 @@
   function render(entry) {
     const c = entry.data, k = known(c), clients = (c.info && c.info.clients) || [];
     const state = entry.ended ? "ended" : c.state;
-    const says = entry.ended ? t("ended") : c.state === "ringing" && c.direction === "out" ? t("pickup") : t(c.state);
+    const says = entry.ended ? S["reason." + entry.reason] || t("ended") : c.state === "ringing" && c.direction === "out" ? t("pickup") : t(c.state);
     const open = document.activeElement && entry.node && entry.node.contains(document.activeElement) ? document.activeElement.dataset.key : null;
     const node = el("article", { class: "card " + state, "data-id": c.id, "data-nav": true, tabindex: "-1", "aria-label": says + ": " + title(c) });
 
@@ -203,11 +203,12 @@
     confirm(c);
     refresh();
   }
-  function gone(id, why) {
+  function gone(id, why, reason) {
     const entry = cards.get(id);
     if (!entry || entry.ended) return;
     if (why === "ended") {
       entry.ended = now_();
+      entry.reason = reason;
       render(entry);
     } else remove(id);
     if (S["announce_" + words[why]]) $("announce").textContent = t("announce_" + words[why]);
@@ -329,7 +330,7 @@
         break;
       }
       case "card": put(m.card, false); break;
-      case "gone": gone(m.id, m.why); break;
+      case "gone": gone(m.id, m.why, m.reason); break;
       case "keep": { const e = cards.get(m.id); if (e) e.data.expires_at = m.expires_at; break; }
       case "state": showDND(m.dnd); break;
       case "recent": case "missed": recentSoon(); break;

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -49,44 +50,73 @@ func runDemo(ctx context.Context, c *cli, args []string) error {
 	if *verbose {
 		log = slog.New(slog.NewTextHandler(c.errOut, nil))
 	}
-	return demo(ctx, c.out, log, *listen, *every)
-}
-
-func demo(ctx context.Context, out io.Writer, log *slog.Logger, listen string, every time.Duration) (err error) {
-	dir, err := os.MkdirTemp("", "callbridge-demo-")
+	l, err := net.Listen("tcp", *listen)
 	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-
-	l, err := net.Listen("tcp", listen)
-	if err != nil {
-		fmt.Fprintf(out, "%s is in use; another port is taken.\n", listen)
+		fmt.Fprintf(c.out, "%s is in use; another port is taken.\n", *listen)
 		if l, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
 			return err
 		}
 	}
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	wctx, stop := context.WithCancel(context.WithoutCancel(ctx))
-	defer stop()
-
-	w := newWorld()
-	crms, err := w.serve(wctx, [2]int{}, &wg)
+	d, err := startDemo(ctx, log, l)
 	if err != nil {
-		return errors.Join(err, l.Close())
+		return err
 	}
-	sim := arisim.New(arisim.Options{OriginateSpeed: 0.5})
-	if err := sim.Start(); err != nil {
-		return errors.Join(err, l.Close())
+	d.greet(c.out)
+	err = d.sim.Loop(ctx, arisim.LoopOptions{Clients: d.world.callers(), Phones: []string{"101", "102", "103"}, Every: *every})
+	return errors.Join(err, d.stop())
+}
+
+// demoRun is a running demo: the invented company, its PBX and the program.
+type demoRun struct {
+	world *world
+	crms  [2]served
+	sim   *arisim.Sim
+	app   *app.App
+	undo  []func() error
+}
+
+// stop ends everything in reverse order.
+func (d *demoRun) stop() error {
+	var errs []error
+	for _, f := range slices.Backward(d.undo) {
+		errs = append(errs, f())
 	}
-	defer sim.Close()
+	d.undo = nil
+	return errors.Join(errs...)
+}
+
+// startDemo starts everything but the calls; it owns the listener.
+func startDemo(ctx context.Context, log *slog.Logger, l net.Listener) (*demoRun, error) {
+	d := &demoRun{world: newWorld()}
+	if err := d.start(ctx, log, l); err != nil {
+		return nil, errors.Join(err, l.Close(), d.stop())
+	}
+	return d, nil
+}
+
+func (d *demoRun) start(ctx context.Context, log *slog.Logger, l net.Listener) error {
+	dir, err := os.MkdirTemp("", "callbridge-demo-")
+	if err != nil {
+		return err
+	}
+	d.undo = append(d.undo, func() error { return os.RemoveAll(dir) })
+	var wg sync.WaitGroup
+	wctx, stopCRMs := context.WithCancel(context.WithoutCancel(ctx))
+	d.undo = append(d.undo, func() error { stopCRMs(); wg.Wait(); return nil })
+	if d.crms, err = d.world.serve(wctx, [2]int{}, &wg); err != nil {
+		return err
+	}
+	d.sim = arisim.New(arisim.Options{OriginateSpeed: 0.5})
+	if err := d.sim.Start(); err != nil {
+		return err
+	}
+	d.undo = append(d.undo, func() error { d.sim.Close(); return nil })
 
 	cfg := config.Default()
 	cfg.Database = config.Secret("sqlite:" + filepath.Join(dir, "demo.db"))
 	cfg.Listen = l.Addr().String()
 	cfg.PublicURL = "http://" + l.Addr().String()
-	cfg.PBX = []config.PBX{{ID: "office", Kind: "asterisk", URL: sim.URL(), Username: sim.Username(), Password: config.Secret(sim.Password()),
+	cfg.PBX = []config.PBX{{ID: "office", Kind: "asterisk", URL: d.sim.URL(), Username: d.sim.Username(), Password: config.Secret(d.sim.Password()),
 		App: "callbridge", Trunks: []string{"trunk"}}}
 	key, err := config.NewKey()
 	if err != nil {
@@ -96,20 +126,31 @@ func demo(ctx context.Context, out io.Writer, log *slog.Logger, listen string, e
 	for _, u := range demoLogins {
 		hint += fmt.Sprintf(" %s / %s ", u.login, u.password)
 	}
-	a, err := app.New(ctx, app.Options{Config: cfg, Key: key, Log: log, Version: version, Listener: l, Demo: hint})
-	if err != nil {
-		return errors.Join(err, l.Close())
+	if d.app, err = app.New(ctx, app.Options{Config: cfg, Key: key, Log: log, Version: version, Listener: l, Demo: hint}); err != nil {
+		return err
 	}
-	defer func() {
+	d.undo = append(d.undo, func() error {
 		sctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 15*time.Second)
 		defer cancel()
-		err = errors.Join(err, a.Stop(sctx))
-	}()
-	s := w.settings(crms[0].url, crms[1].url)
+		return d.app.Stop(sctx)
+	})
+	s, err := d.settings()
+	if err != nil {
+		return err
+	}
+	if _, err := d.app.Apply(ctx, "demo", "", s); err != nil {
+		return err
+	}
+	return d.app.Start()
+}
+
+// settings are the company's, with the demo's users.
+func (d *demoRun) settings() (bridge.Settings, error) {
+	s := d.world.settings(d.crms[0].url, d.crms[1].url)
 	for _, u := range demoLogins {
 		hash, err := web.HashPassword(u.password)
 		if err != nil {
-			return err
+			return s, err
 		}
 		user := bridge.User{Login: u.login, Role: u.role, Extension: u.extension, PasswordHash: hash}
 		for _, p := range colleagues {
@@ -119,14 +160,13 @@ func demo(ctx context.Context, out io.Writer, log *slog.Logger, listen string, e
 		}
 		s.Users = append(s.Users, user)
 	}
-	if _, err := a.Apply(ctx, "demo", "", s); err != nil {
-		return err
-	}
-	if err := a.Start(); err != nil {
-		return err
-	}
-	fmt.Fprintf(out, "Callbridge demo\n\n  Agent page    http://%s/agent\n  Console       http://%s/\n", a.Addr(), a.Addr())
-	for _, s := range crms {
+	return s, nil
+}
+
+// greet says where everything is.
+func (d *demoRun) greet(out io.Writer) {
+	fmt.Fprintf(out, "Callbridge demo\n\n  Agent page    http://%s/agent\n  Console       http://%s/\n", d.app.Addr(), d.app.Addr())
+	for _, s := range d.crms {
 		fmt.Fprintf(out, "  %-13s %s/\n", s.title, s.url)
 	}
 	fmt.Fprint(out, "\n  Login         Password\n")
@@ -138,7 +178,6 @@ func demo(ctx context.Context, out io.Writer, log *slog.Logger, listen string, e
 		fmt.Fprintf(out, "  %-13s %-13s %s\n", u.login, u.password, what)
 	}
 	fmt.Fprint(out, "\nCalls come in by themselves, the first one in a few seconds. Ctrl-C ends the demo; nothing is kept.\n")
-	return sim.Loop(ctx, arisim.LoopOptions{Clients: w.callers(), Phones: []string{"101", "102", "103"}, Every: every})
 }
 
 func runSandbox(ctx context.Context, c *cli, args []string) error {

@@ -50,7 +50,9 @@ func eventually(t *testing.T, what string, ok func() bool) {
 }
 
 func signIn(b *webtest.Browser, base, login, password string) {
-	b.Go(base + "/login?lang=ru")
+	b.Go(base + "/login")
+	b.Click(`button[name=lang]`) // Chromium asks for English; choose Russian
+	b.Until(`document.documentElement.lang === "ru"`)
 	b.Type(`[name=login]`, login)
 	b.Type(`[name=password]`, password)
 	b.Click(`.signin .primary`)
@@ -76,7 +78,7 @@ func TestDemoInBrowser(t *testing.T) {
 	b.Until(`document.querySelector(".card")?.innerText.includes("Мария")`)
 	b.Until(`document.querySelector(".card")?.innerText.includes("Сайт")`)
 	b.Shot("demo-agent-card")
-	b.Until(`!document.querySelector(".card")`) // it vanishes with the end of the call
+	b.See(`.card.ended`) // who talked may still look at it
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
@@ -86,13 +88,24 @@ func TestDemoInBrowser(t *testing.T) {
 	}
 	eventually(t, "the communication in Megaplan", func() bool { return made(d.world.megaplan, "communication") == 1 })
 
+	// A call that is missed takes its card with it (D-10).
+	go func() {
+		_, err := d.sim.Play(t.Context(), "in_missed_caller_hangs_up", arisim.PlayOptions{Client: "79161234567", Speed: 0.5})
+		done <- err
+	}()
+	b.See(`.card:not(.ended)`)
+	b.Until(`!document.querySelector(".card:not(.ended)")`)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	b.Until(`document.querySelector("#recent").innerText.includes("Пропущен")`)
+
 	// A click calls a stranger: first the own phone, then him.
 	b.Type(`#number`, "8 (921) 999-88-77")
 	b.Click(`#dial button[type=submit], #dial .primary`)
 	b.Until(`document.querySelector(".card")?.innerText.includes("921 999-88-77")`)
 	b.Shot("demo-agent-click")
-	b.Until(`!document.querySelector(".card")`)
-	eventually(t, "the outbound call in retailCRM", func() bool { return made(d.world.retailcrm, "call") == 2 })
+	eventually(t, "the outbound call in retailCRM", func() bool { return made(d.world.retailcrm, "call") == 3 })
 	if errs := b.Errors(); len(errs) > 0 {
 		t.Errorf("the pages threw %v", errs)
 	}

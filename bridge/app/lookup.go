@@ -49,8 +49,8 @@ func (l *lookups) changed(ch *track.Change) {
 	if !first {
 		return
 	}
-	id, n, line := c.ID, c.Client, c.Line
-	l.app.lookupWork.Go(func() { l.local(id, n, line) })
+	id, n, line, in := c.ID, c.Client, c.Line, c.Direction == bridge.In
+	l.app.lookupWork.Go(func() { l.local(id, n, line, in) })
 	for _, t := range l.app.targets() {
 		if !t.active || !takesLine(t.settings, line) {
 			continue
@@ -62,7 +62,7 @@ func (l *lookups) changed(ch *track.Change) {
 				l.remote(t, id, n)
 			})
 		default: // many CRM questions hang: the card does without
-			l.app.hub.Enrich(id, card.Info{Clients: []card.Client{{Integration: t.settings.ID, Title: l.app.titleOf(t), Trouble: "busy"}}})
+			l.app.hub.Enrich(id, card.Info{Clients: []card.Client{l.trouble(t, "busy")}})
 		}
 	}
 }
@@ -71,12 +71,16 @@ func takesLine(in bridge.Integration, line string) bool {
 	return len(in.Lines) == 0 || slices.Contains(in.Lines, line)
 }
 
-// local tells what we know ourselves.
-func (l *lookups) local(id string, n bridge.Number, line string) {
+// local tells what we know ourselves. Where a client came from is said only if
+// he called: who is called by us did not come by that line.
+func (l *lookups) local(id string, n bridge.Number, line string, in bool) {
 	ctx, cancel := context.WithTimeout(l.app.work, 2*time.Second)
 	defer cancel()
 	ln := l.app.line(line)
-	info := card.Info{LineName: ln.Name, Source: ln.Source}
+	info := card.Info{LineName: ln.Name}
+	if in {
+		info.Source = ln.Source
+	}
 	if rows, err := l.app.db.ContactsByNumber(ctx, n); err == nil {
 		for _, r := range rows {
 			t := l.app.targetOf(r.Integration)
@@ -118,7 +122,7 @@ func (l *lookups) remote(t *target, id string, n bridge.Number) {
 			l.app.hub.Enrich(id, card.Info{Clients: []card.Client{c}})
 			return
 		}
-		l.app.hub.Enrich(id, card.Info{Clients: []card.Client{{Integration: t.settings.ID, Title: l.app.titleOf(t), Trouble: "down"}}})
+		l.app.hub.Enrich(id, card.Info{Clients: []card.Client{l.trouble(t, "down")}})
 		return
 	}
 	c := l.client(t, e.Contact, e.Several)
@@ -138,7 +142,7 @@ func (l *lookups) remote(t *target, id string, n bridge.Number) {
 }
 
 func (l *lookups) client(t *target, c crm.Contact, several int) card.Client {
-	out := card.Client{Integration: t.settings.ID, Title: l.app.titleOf(t), Found: c.ID != "", Name: c.Name, Company: c.Company,
+	out := card.Client{Integration: t.settings.ID, Order: l.app.orderOf(t.settings.ID), Title: l.app.titleOf(t), Found: c.ID != "", Name: c.Name, Company: c.Company,
 		Responsible: c.Manager, URL: c.URL}
 	if several > 1 {
 		out.Several = several
@@ -149,6 +153,17 @@ func (l *lookups) client(t *target, c crm.Contact, several int) card.Client {
 		}
 	}
 	return out
+}
+
+// trouble is a client whom a CRM could not tell.
+func (l *lookups) trouble(t *target, why string) card.Client {
+	return card.Client{Integration: t.settings.ID, Order: l.app.orderOf(t.settings.ID), Title: l.app.titleOf(t), Trouble: why}
+}
+
+func (a *App) orderOf(id string) int {
+	a.targetMu.RLock()
+	defer a.targetMu.RUnlock()
+	return slices.Index(a.order, id)
 }
 
 func (a *App) titleOf(t *target) string { return cmpOr(t.settings.Name, t.driver.Title) }

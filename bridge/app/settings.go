@@ -154,15 +154,15 @@ func (a *App) wakeTargets(ids map[string]bool) {
 
 // watchSettings puts newer settings and changed states in force.
 func (a *App) watchSettings(ctx context.Context) {
-	seen, err := a.stamp(ctx)
+	seen, _ := a.stamp(ctx) // after a failure the first round loads once too often
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-time.After(settingsEvery):
 		}
-		var now string
-		if now, err = a.stamp(ctx); err != nil || now == seen {
+		now, err := a.stamp(ctx)
+		if err != nil || now == seen {
 			continue
 		}
 		if err := a.loadSettings(ctx); err != nil {

@@ -184,7 +184,7 @@ func (s site) missing(ctx context.Context) []string {
 	if err := s.a.db.Ping(ctx); err != nil {
 		out = append(out, "database: "+err.Error())
 	}
-	if err, n, _ := s.a.writer.state(); err != nil {
+	if n, err := s.a.writer.state(); err != nil {
 		out = append(out, "events cannot be stored and wait in memory: "+err.Error())
 	} else if n > 100_000 {
 		out = append(out, "the database is too slow: more than 100,000 events wait in memory")

@@ -24,7 +24,6 @@ type writer struct {
 	mu      sync.Mutex
 	pending store.Batch
 	calls   map[string]int // index into pending.Calls
-	since   time.Time      // of the oldest pending event
 	trouble error
 	wake    chan struct{}
 	idle    *sync.Cond
@@ -41,9 +40,6 @@ func newWriter(log *slog.Logger, m *metrics, commit func(context.Context, store.
 func (w *writer) add(b store.Batch) {
 	w.mu.Lock()
 	p := &w.pending
-	if len(p.Events) == 0 {
-		w.since = time.Now()
-	}
 	p.Events = append(p.Events, b.Events...)
 	for _, c := range b.Calls {
 		if i, ok := w.calls[c.ID]; ok {
@@ -161,11 +157,11 @@ func (w *writer) setTrouble(err error) {
 	w.trouble = err
 }
 
-// state returns the trouble, if any, and since when the oldest event waits.
-func (w *writer) state() (trouble error, waiting int, since time.Time) {
+// state returns how many events wait to be stored, and the trouble if any.
+func (w *writer) state() (waiting int, trouble error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.trouble, len(w.pending.Events), w.since
+	return len(w.pending.Events), w.trouble
 }
 
 // flush waits until everything added so far is stored.

@@ -14,6 +14,7 @@
 package card
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 
@@ -101,10 +102,13 @@ type Info struct {
 // Client is who one CRM says is calling.
 type Client struct {
 	Integration string `json:"integration"`
-	Title       string `json:"title,omitempty"` // name of the CRM for people
-	Found       bool   `json:"found"`           // false: the CRM answered and does not know the number
-	Name        string `json:"name,omitempty"`
-	Company     string `json:"company,omitempty"`
+	// Order is the integration's place among the others, so that a card looks
+	// the same whichever CRM answers first.
+	Order   int    `json:"-"`
+	Title   string `json:"title,omitempty"` // name of the CRM for people
+	Found   bool   `json:"found"`           // false: the CRM answered and does not know the number
+	Name    string `json:"name,omitempty"`
+	Company string `json:"company,omitempty"`
 	// Responsible owns the client in the CRM (the personal manager).
 	Responsible string `json:"responsible,omitempty"`
 	// ResponsibleExtension is his phone, "" if unknown.
@@ -162,6 +166,7 @@ func (i *Info) merge(other Info) *Info {
 			out.Clients[n] = c
 		}
 	}
+	slices.SortStableFunc(out.Clients, func(a, b Client) int { return cmp.Compare(a.Order, b.Order) })
 	return &out
 }
 

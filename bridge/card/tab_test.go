@@ -2,11 +2,11 @@ package card
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"net"
 	"net/http"
-	"net/url"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -77,7 +77,8 @@ func open(t *testing.T, h *Hub, who Who) *tab {
 		}
 		h.Serve(&hijacked{Conn: ours, header: http.Header{}}, r, who)
 	}()
-	conn, _, err := websocket.NewClient(theirs, &url.URL{Scheme: "ws", Host: "calls.example.ru", Path: "/api/v1/cards"}, nil, 0, 0)
+	d := websocket.Dialer{NetDialContext: func(context.Context, string, string) (net.Conn, error) { return theirs, nil }}
+	conn, _, err := d.DialContext(t.Context(), "ws://calls.example.ru/api/v1/cards", nil)
 	if err != nil {
 		t.Fatalf("connect: %v", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"callbridge/bridge"
+	"callbridge/bridge/phone"
 	"callbridge/bridge/rules"
 	"callbridge/crm"
 )
@@ -17,8 +18,10 @@ func (j *job) data() rules.Data {
 		agent.Name = cmpOr(agent.Name, e.Name)
 	}
 	d := rules.NewData(j.call, rules.About{Line: j.t.Lines(j.call.Line), Agent: agent, RecordURL: j.t.RecordURL(&j.call), Zone: j.t.Zone})
-	if j.entry.Found() && j.entry.Contact.Name != "" {
-		d.Client.Name = j.entry.Contact.Name // the CRM knows better than the telephone network
+	if name := j.entry.Contact.Name; name != "" {
+		if _, kind := phone.Parse(name, "RU"); kind == phone.Invalid { // a contact named by its number has no name
+			d.Client.Name = name // the CRM knows better than the telephone network
+		}
 	}
 	return d
 }

@@ -397,7 +397,14 @@ func (j *job) record() crm.CallRecord {
 	return rec
 }
 
-func (j *job) source() map[string]string { return j.t.Lines(j.call.Line).Source }
+// source is where a client who called came from; who is called by us did not
+// come by the line he is shown.
+func (j *job) source() map[string]string {
+	if j.call.Direction != bridge.In {
+		return nil
+	}
+	return j.t.Lines(j.call.Line).Source
+}
 
 func (j *job) texts() (title, text string, err error) {
 	data := j.data()

@@ -314,11 +314,6 @@ func (f *facts) dial(e *bridge.Event, leg, peer *channel) {
 	}
 }
 
-// rings says whether the phone rings at the moment.
-func (c *channel) rings() bool {
-	return !c.ring.IsZero() && c.answer.IsZero() && c.over().IsZero()
-}
-
 // over is when this leg's part ended; zero while it lives.
 func (c *channel) over() bridge.Time {
 	if c.answer.IsZero() && !c.dialEnd.IsZero() && (c.end.IsZero() || c.dialEnd.Before(c.end.Time)) {

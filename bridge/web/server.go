@@ -38,7 +38,6 @@ type server struct {
 	logins  *guard
 	hashing hashing
 	origin  *http.CrossOriginProtection
-	origins []string
 }
 
 // access says who may use a route.

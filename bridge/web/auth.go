@@ -131,6 +131,9 @@ type loginView struct {
 
 func (s *server) loginPage(w http.ResponseWriter, r *http.Request) error {
 	next := safeNext(r.URL.Query().Get("next"))
+	if l := lang(r.URL.Query().Get("lang")); l == ru || l == en {
+		s.setCookie(w, langCookie, string(l), 365*24*time.Hour)
+	}
 	if v := who(r); v != nil {
 		http.Redirect(w, r, s.home(v, next), http.StatusSeeOther)
 		return nil

@@ -56,8 +56,8 @@ func (s *server) funcs() template.FuncMap {
 			}
 			return at.Format("02.01, 15:04")
 		},
-		"length": length,
-		"ms":     func(v *int64) string { return length(time.Duration(deref(v)) * time.Millisecond) },
+		"short":  shortID,
+		"noteof": noteOf,
 		"after":  func(d time.Duration) string { return fmt.Sprintf("+%.3f", d.Seconds()) },
 		"took":   func(d time.Duration) string { return fmt.Sprintf("%d", d.Milliseconds()) },
 		"states": bridge.DeliveryStates,
@@ -106,13 +106,6 @@ func (s *server) local(t bridge.Time, layout string) string {
 		return ""
 	}
 	return t.In(s.d.Zone).Format(layout)
-}
-
-func deref(v *int64) int64 {
-	if v == nil {
-		return 0
-	}
-	return *v
 }
 
 // length writes a duration as people read a clock: 0:07, 12:30, 1:02:03.

@@ -13,9 +13,15 @@ const (
 	en lang = "en"
 )
 
-// language chooses: what was chosen on this device, else the user's setting,
+// language chooses: what a link to the sign-in page names, what was chosen on
+// this device, else the user's setting,
 // else what the browser asks for; Russian when nothing says otherwise.
 func (s *server) language(r *http.Request) lang {
+	if r.URL.Path == "/login" {
+		if l := lang(r.URL.Query().Get("lang")); l == ru || l == en {
+			return l
+		}
+	}
 	if c, err := r.Cookie(langCookie); err == nil {
 		if l := lang(c.Value); l == ru || l == en {
 			return l
@@ -87,8 +93,8 @@ func (l lang) script() map[string]string {
 	return out
 }
 
-// texts holds every text people see: Russian, English.
-var texts = map[string][2]string{
+// baseTexts are those of the first pages: Russian, English.
+var baseTexts = map[string][2]string{
 	"login.title":    {"Вход", "Sign in"},
 	"login.login":    {"Логин", "Login"},
 	"login.password": {"Пароль", "Password"},

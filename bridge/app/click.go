@@ -15,7 +15,7 @@ import (
 // Dial places a click-to-call order, once per request id (D-19): whoever sends
 // the same id again gets the first result and rings nobody.
 func (a *App) Dial(ctx context.Context, c web.Click) (web.Dialled, error) {
-	number, kind := phone.Parse(c.Number, a.cfg.Country)
+	number, kind := phone.Parse(c.Number, a.clickCountry())
 	raw := ""
 	switch kind {
 	case phone.Public:
@@ -71,6 +71,17 @@ func (a *App) repeated(_ context.Context, pbxCallID, code, text string) (web.Dia
 		return web.Dialled{}, &pbx.Refusal{Code: code, Text: text}
 	}
 	return web.Dialled{PBXCallID: pbxCallID, Repeated: true}, nil
+}
+
+// clickCountry is the country of numbers typed without one: that of the PBX
+// which will place the call.
+func (a *App) clickCountry() string {
+	for _, p := range a.pbxs {
+		if _, ok := p.stream.(pbx.Originator); ok {
+			return a.cfg.CountryOf(p.id)
+		}
+	}
+	return a.cfg.Country
 }
 
 // originator is the PBX that places calls: the first one that can.

@@ -26,12 +26,12 @@ func (a *App) asked(e bridge.Event) {
 	a.lookupWork.Go(func() {
 		q := route.Question{PBX: e.PBX}
 		if len(e.Args) > 1 {
-			q.Line = a.lineNumber(e.Args[1])
+			q.Line = a.lineNumber(e.PBX, e.Args[1])
 		}
 		if len(e.Args) > 2 {
-			q.Client, _ = phone.Parse(e.Args[2], a.cfg.Country)
+			q.Client, _ = phone.Parse(e.Args[2], a.cfg.CountryOf(e.PBX))
 		} else if e.Leg != nil {
-			q.Client, _ = phone.Parse(e.Leg.Number, a.cfg.Country)
+			q.Client, _ = phone.Parse(e.Leg.Number, a.cfg.CountryOf(e.PBX))
 		}
 		ans := a.router.Answer(a.work, q)
 		a.metrics.routing.Observe(ans.Took.Seconds())

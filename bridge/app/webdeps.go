@@ -207,8 +207,8 @@ func (s site) route(ctx context.Context, q web.RouteQuestion) (web.RouteAnswer, 
 	if secret == "" || subtle.ConstantTimeCompare([]byte(secret), []byte(q.Secret)) != 1 {
 		return web.RouteAnswer{}, web.ErrForbidden
 	}
-	n, _ := phone.Parse(q.Number, s.a.cfg.Country)
-	ans := s.a.router.Answer(ctx, route.Question{PBX: q.PBX, Client: n, Line: s.a.lineNumber(q.Line)})
+	n, _ := phone.Parse(q.Number, s.a.cfg.CountryOf(q.PBX))
+	ans := s.a.router.Answer(ctx, route.Question{PBX: q.PBX, Client: n, Line: s.a.lineNumber(q.PBX, q.Line)})
 	s.a.metrics.routing.Observe(ans.Took.Seconds())
 	return web.RouteAnswer{Extension: ans.Extension, Reason: ans.Why}, nil
 }

@@ -39,9 +39,9 @@ type Config struct {
 // PBX is one telephone system.
 type PBX struct {
 	ID       string `yaml:"id" doc:"Your name for it: small letters, digits and dashes. Stays the same for ever, calls are filed under it."`
-	Kind     string `yaml:"kind" doc:"asterisk (ARI) or push (generic webhook)."`
-	TimeZone string `yaml:"time_zone" sample:"Europe/Moscow" doc:"If it differs from the one above."`
-	Country  string `yaml:"country" sample:"RU" doc:"If it differs from the one above."`
+	Kind     string `yaml:"kind" doc:"asterisk: over ARI."`
+	TimeZone string `yaml:"time_zone" sample:"Europe/Moscow" doc:"Time zone of its call records, if it differs from the one above."`
+	Country  string `yaml:"country" sample:"RU" doc:"Country of the numbers it writes without one, if it differs from the one above."`
 
 	URL              string            `yaml:"url" kind:"asterisk" doc:"Address of ARI, with /ari at the end."`
 	Username         string            `yaml:"username" kind:"asterisk" doc:"User of ari.conf."`
@@ -60,7 +60,7 @@ type PBX struct {
 	Recordings       Recordings        `yaml:"recordings" kind:"asterisk" doc:"Where the PBX puts recordings, if this machine can read it; else they are fetched over ARI."`
 	CDR              CDR               `yaml:"cdr" kind:"asterisk" doc:"Call records for repairing gaps."`
 
-	Secret Secret `yaml:"secret" kind:"push" doc:"What the sender must show in the header Authorization or as ?secret=; or secret_file."`
+	RouteSecret Secret `yaml:"route_secret" kind:"asterisk" sample:"${CALLBRIDGE_ROUTE_SECRET}" doc:"What the dialplan must show when it asks over HTTP, at /hooks/ID/route, who takes a call; or route_secret_file. Empty: such questions are refused."`
 }
 
 // Recordings says where sound files are.
@@ -92,7 +92,7 @@ type Metrics struct {
 }
 
 // Kinds are the kinds of PBX there are.
-func Kinds() []string { return []string{"asterisk", "push"} }
+func Kinds() []string { return []string{"asterisk"} }
 
 // DefaultApp is the Stasis application when none is named.
 const DefaultApp = "callbridge"
@@ -239,7 +239,7 @@ func (p *PBX) validate(v *faults, path string) {
 		v.add(path+".id", "%q is no id; use %s", p.ID, idHelp)
 	}
 	if !slices.Contains(Kinds(), p.Kind) {
-		v.oneOf(path+".kind", p.Kind, Kinds()...)
+		v.kind(path+".kind", p.Kind)
 		return
 	}
 	v.zone(path+".time_zone", p.TimeZone, false)
@@ -273,9 +273,8 @@ func (p *PBX) validate(v *faults, path string) {
 				v.add(path+".outbound_caller_id", "%q is no number", p.OutboundCallerID)
 			}
 		}
-	case "push":
-		if len(p.Secret.Reveal()) < 16 {
-			v.add(path+".secret", "needs at least 16 signs: everybody who knows it can invent calls")
+		if s := p.RouteSecret.Reveal(); s != "" && len(s) < 16 {
+			v.add(path+".route_secret", "needs at least 16 signs: everybody who knows it can ask whose client a number is")
 		}
 	}
 }

@@ -48,7 +48,7 @@ pbx:
     trunks: [trunk]                     # endpoints that are outside lines
     recordings: {dir: /var/spool/asterisk/monitor}
     cdr: {csv: /var/log/asterisk/cdr-csv/Master.csv}   # gap repair
-  - {id: cloud, kind: push, secret_file: push.secret, country: by, time_zone: Europe/Minsk}
+  - {id: minsk, kind: asterisk, url: 'http://10.0.0.2:8088/ari', username: callbridge, password_file: ari.secret, route_secret_file: route.secret, country: by, time_zone: Europe/Minsk}
 `
 
 func TestLoad(t *testing.T) {
@@ -56,7 +56,7 @@ func TestLoad(t *testing.T) {
 	path := filepath.Join(dir, "callbridge.yaml")
 	write(t, path, design)
 	write(t, filepath.Join(dir, "ari.secret"), "s3cret\n")
-	write(t, filepath.Join(dir, "push.secret"), "0123456789abcdef")
+	write(t, filepath.Join(dir, "route.secret"), "0123456789abcdef")
 	c, err := Load(path, env(nil))
 	if err != nil {
 		t.Fatal(err)
@@ -71,7 +71,7 @@ func TestLoad(t *testing.T) {
 	if c.PublicURL != "https://calls.example.ru" || c.Keep != Default().Keep || c.Log != Default().Log {
 		t.Errorf("got %+v", c)
 	}
-	if c.CountryOf("cloud") != "BY" || c.CountryOf("office") != "RU" || c.ZoneOf("cloud").String() != "Europe/Minsk" || c.ZoneOf("office").String() != "Europe/Moscow" {
+	if c.CountryOf("minsk") != "BY" || c.CountryOf("office") != "RU" || c.ZoneOf("minsk").String() != "Europe/Minsk" || c.ZoneOf("office").String() != "Europe/Moscow" {
 		t.Error("country or zone of a PBX is wrong")
 	}
 }
@@ -93,9 +93,9 @@ func TestLoadTellsAllFaultsAtOnce(t *testing.T) {
 			[]string{`keep.call_days: "many" is no whole number`, "keep.event_days: 3 is too short", "keep.attempt_days: -1 is no number of days"}},
 		{"values", "listen: nowhere\npublic_url: calls.example.ru\ndatabase: mysql:x\ntime_zone: Mars/Base\ncountry: Russia\nlog: {level: inf, format: xml}\nsecret_key_file: ''\n",
 			[]string{`listen: "nowhere" is no address`, "public_url:", "database: must begin", `time_zone: "Mars/Base" is no time zone`, `country: "RUSSIA" is no country`, `log.level: "inf" is not one of debug, info, warn, error; did you mean info?`, "log.format:", "secret_key_file: is missing"}},
-		{"PBX", "pbx:\n  - {id: Office, kind: asterix}\n  - {id: a, kind: asterisk, url: ftp://x, phones: '(', ring_for: 1h, trunks: ['']}\n  - {id: a, kind: push, secret: short, trunks: [x]}\n",
-			[]string{`pbx[0].id: "Office" is no id`, `pbx[0].kind: "asterix" is not one of asterisk, push; did you mean asterisk?`, "pbx[1].url:", "pbx[1].username: is missing", "pbx[1].password: is missing",
-				"pbx[1].phones: is no pattern", "pbx[1].ring_for: 1h0m0s is out of range", "pbx[1].trunks[0]: is empty", "pbx[2].trunks: has no meaning for kind push", "pbx[2].secret: needs at least 16", `pbx[2].id: "a" is the id of pbx[1]`}},
+		{"PBX", "pbx:\n  - {id: Office, kind: push}\n  - {id: a, kind: asterisk, url: ftp://x, phones: '(', ring_for: 1h, trunks: ['']}\n  - {id: a, kind: asterisk, url: 'http://h/ari', username: u, password: p, route_secret: short}\n",
+			[]string{`pbx[0].id: "Office" is no id`, `pbx[0].kind: "push" is no kind of PBX this version can speak with; there is: asterisk`, "pbx[1].url:", "pbx[1].username: is missing", "pbx[1].password: is missing",
+				"pbx[1].phones: is no pattern", "pbx[1].ring_for: 1h0m0s is out of range", "pbx[1].trunks[0]: is empty", "pbx[2].route_secret: needs at least 16", `pbx[2].id: "a" is the id of pbx[1]`}},
 		{"duration", "pbx:\n  - {id: a, kind: asterisk, url: 'http://h/ari', username: u, password: p, route_budget: soon}\n", []string{`pbx[0].route_budget: "soon" cannot be read: invalid duration`}},
 		{"secrets", "database: postgres://u:${DB_PASS}@h/db\nmetrics: {token_file: nowhere.secret}\npbx:\n  - {id: a, kind: asterisk, url: 'http://h/ari', username: u, password_file: two.secret}\n",
 			[]string{"database: names the environment variable DB_PASS, which is not set (line 1)", "metrics.token_file: cannot be read", "pbx[0].password_file: two.secret must hold one line"}},
@@ -191,8 +191,8 @@ func TestDocIsTheSampleAndLoads(t *testing.T) {
 	}
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "ari.secret"), "s3cret")
-	write(t, filepath.Join(dir, "push.secret"), "0123456789abcdef")
-	vars := env(map[string]string{"CALLBRIDGE_METRICS_TOKEN": "t"})
+	write(t, filepath.Join(dir, "route.secret"), "0123456789abcdef")
+	vars := env(map[string]string{"CALLBRIDGE_METRICS_TOKEN": "t", "CALLBRIDGE_ROUTE_SECRET": "r-0123456789abcdef"})
 	c, err := Parse(text, filepath.Join(dir, "callbridge.yaml"), vars)
 	if err != nil {
 		t.Fatal(err)
@@ -202,12 +202,11 @@ func TestDocIsTheSampleAndLoads(t *testing.T) {
 	}
 	// What is commented out works too.
 	all := regexp.MustCompile(`(?m)^( *)#(\S)`).ReplaceAll(text, []byte("$1$2"))
-	all = regexp.MustCompile(`(?m)^  #  (\S)`).ReplaceAll(all, []byte("    $1"))
 	c, err = Parse(all, filepath.Join(dir, "callbridge.yaml"), vars)
 	if err != nil {
 		t.Fatalf("with every comment taken away:\n%v\n%s", err, all)
 	}
-	if len(c.PBX) != 2 || c.PBX[1].Kind != "push" || time.Duration(c.PBX[0].RingFor) != 25*time.Second || c.Metrics.Token != "t" {
+	if len(c.PBX) != 1 || c.PBX[0].RouteSecret != "r-0123456789abcdef" || time.Duration(c.PBX[0].RingFor) != 25*time.Second || c.Metrics.Token != "t" {
 		t.Errorf("got %+v", c)
 	}
 }

@@ -33,23 +33,7 @@ func Doc() string {
 
 `)
 	document(&b, "", reflect.ValueOf(sampleConfig()).Elem(), "", false)
-	b.WriteString(`
-  # A telephone system that calls our webhook /hooks/site:
-  #- id: site
-  #  kind: push
-  #  secret_file: push.secret
-`)
-	return moveUp(b.String())
-}
-
-// moveUp puts the second PBX, which is written last, behind the first one.
-func moveUp(s string) string {
-	const begin, next = "\n  # A telephone system that calls", "\n# How many days"
-	at := strings.Index(s, begin)
-	second := s[at:]
-	s = s[:at]
-	k := strings.Index(s, next)
-	return s[:k] + second + s[k:]
+	return b.String()
 }
 
 // document writes the keys of a struct. off comments all of them out.

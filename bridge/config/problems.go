@@ -71,6 +71,16 @@ func (v *faults) oneOf(path, word string, words ...string) {
 	v.add(path, "%q is not one of %s%s", word, strings.Join(words, ", "), meant(word, words))
 }
 
+// kind tells of a kind of PBX that this program does not have.
+func (v *faults) kind(path, word string) {
+	known := strings.Join(Kinds(), ", ")
+	if word == "" {
+		v.add(path, "is missing; there is: %s", known)
+		return
+	}
+	v.add(path, "%q is no kind of PBX this version can speak with; there is: %s", word, known)
+}
+
 // meant offers the word that was probably meant: "; did you mean listen?"
 func meant(word string, words []string) string {
 	best, at := "", max(2, len(word)/3)+1

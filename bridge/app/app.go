@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"callbridge/bridge"
 	"callbridge/bridge/card"
@@ -30,9 +29,11 @@ import (
 
 // Options are everything the program needs from the outside.
 type Options struct {
-	Config  *config.Config
-	Key     []byte // 32 bytes: encrypts secrets at rest and signs sessions
-	Log     *slog.Logger
+	Config *config.Config
+	Key    []byte // 32 bytes: encrypts secrets at rest and signs sessions
+	Log    *slog.Logger
+	// Level is that of Log; Reload changes it. nil: it stays as it is.
+	Level   *slog.LevelVar
 	Version string
 	Drivers []crm.Driver // nil: all of them
 	// Transport carries requests to CRMs; nil: the default one.
@@ -51,6 +52,7 @@ type App struct {
 	cfg     *config.Config
 	log     *slog.Logger
 	zone    *time.Location
+	began   time.Time
 	drivers map[string]crm.Driver
 
 	db      *store.DB
@@ -64,6 +66,7 @@ type App struct {
 	router  *route.Router
 	pbxs    []*phoneSystem
 
+	live     atomic.Pointer[config.Config] // what a reload may change: see Reload
 	plan     atomic.Pointer[inForce]
 	targetMu sync.RWMutex
 	byID     map[string]*target
@@ -109,8 +112,9 @@ func New(ctx context.Context, o Options) (*App, error) {
 	if err != nil {
 		return nil, fmt.Errorf("time_zone: %w", err)
 	}
-	a := &App{opts: o, cfg: o.Config, log: o.Log, zone: zone, drivers: map[string]crm.Driver{},
+	a := &App{opts: o, cfg: o.Config, began: time.Now(), log: o.Log, zone: zone, drivers: map[string]crm.Driver{},
 		reg: prometheus.NewRegistry(), phones: newPhones(), byID: map[string]*target{}, broken: map[string]error{}}
+	a.live.Store(o.Config)
 	for _, d := range o.Drivers {
 		a.drivers[d.Name] = d
 	}
@@ -133,7 +137,8 @@ func (a *App) prepare(ctx context.Context) error {
 		Format: func(n string) string { return phone.Format(bridge.Number(n), "ru") }, Name: a.employee})
 	a.reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "callbridge_connected_agents",
 		Help: "Browser tabs of agents that are connected."}, func() float64 { return float64(a.hub.Connected()) }),
-		newGauges(a.ledgerNow, a.pbxNow))
+		newGauges(a.ledgerNow, a.pbxNow, a.integrationsNow))
+	a.metrics.build.WithLabelValues(a.opts.Version).Set(1)
 	a.writer = newWriter(a.log, a.metrics, a.db.Commit, a.wakeTargets)
 	a.lookups = newLookups(a)
 	a.core = &core{log: a.log, hub: a.hub, writer: a.writer, metrics: a.metrics, phones: a.phones,
@@ -296,9 +301,10 @@ func (a *App) ownNumber(pbx string) string {
 	return ""
 }
 
-// lineNumber writes one of our numbers the way settings and records do.
-func (a *App) lineNumber(raw string) string {
-	if n, kind := phone.Parse(raw, a.cfg.Country); kind == phone.Public {
+// lineNumber writes one of our numbers the way settings and records do; pbx is
+// "" for one that no PBX said.
+func (a *App) lineNumber(pbx, raw string) string {
+	if n, kind := phone.Parse(raw, a.cfg.CountryOf(pbx)); kind == phone.Public {
 		return string(n)
 	}
 	return raw
@@ -332,7 +338,7 @@ func (a *App) webDeps() web.Deps {
 		Missing: s.missing, Dialer: a, Presence: a, Route: s.route, Line: a.line, Employee: a.employee,
 		Parse:   func(t string) bridge.Number { return a.number("", t) },
 		Number:  func(n string) string { return phone.Format(bridge.Number(n), "ru") },
-		Metrics: promhttp.HandlerFor(a.reg, promhttp.HandlerOpts{Timeout: 10 * time.Second}),
+		Metrics: a.metricsHandler(),
 		Mount:   a.mounts(),
 	}
 }

@@ -131,7 +131,7 @@ func (c *core) restore(pbx string, open []store.OpenCall, loose []bridge.Event, 
 }
 
 func (c *core) one(e bridge.Event) {
-	c.metrics.events.WithLabelValues(e.PBX, string(e.Kind)).Inc()
+	c.metrics.event(e.PBX, e.Kind)
 	arrived := e.Seen.Time
 	if arrived.IsZero() {
 		arrived = time.Now()
@@ -246,7 +246,7 @@ func (c *core) collect(ch *track.Change, b *store.Batch) {
 	}
 	c.setLive(&call)
 	if ch.Ended() {
-		c.metrics.calls.WithLabelValues(string(call.Direction), string(call.Outcome)).Inc()
+		c.metrics.call(call.Direction, call.Outcome)
 	}
 	p := c.plan()
 	for _, ext := range ch.Rings() {

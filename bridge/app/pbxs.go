@@ -74,7 +74,7 @@ func (a *App) openAsterisk(ctx context.Context, c config.PBX) (*phoneSystem, err
 	if err != nil {
 		return nil, err
 	}
-	return &phoneSystem{id: c.ID, kind: c.Kind, stream: p, routeSecret: c.Secret.Reveal(), status: func() linkStatus {
+	return &phoneSystem{id: c.ID, kind: c.Kind, stream: p, routeSecret: c.RouteSecret.Reveal(), status: func() linkStatus {
 		s := p.Status()
 		return linkStatus{connected: s.Connected, since: s.Since, lastEvent: s.LastEvent, problem: s.Problem}
 	}}, nil
@@ -93,11 +93,7 @@ func (a *App) pbxNow() []pbxNow {
 	out := make([]pbxNow, 0, len(a.pbxs))
 	for _, p := range a.pbxs {
 		s := p.status()
-		n := pbxNow{id: p.id, connected: s.connected}
-		if !s.lastEvent.IsZero() {
-			n.age = time.Since(s.lastEvent)
-		}
-		out = append(out, n)
+		out = append(out, pbxNow{id: p.id, connected: s.connected, age: time.Since(a.orBegan(s.lastEvent))})
 	}
 	return out
 }

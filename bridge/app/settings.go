@@ -42,7 +42,7 @@ func (a *App) loadSettings(ctx context.Context) error {
 		}
 	}
 	for _, l := range s.Lines {
-		next.lines[a.lineNumber(l.Number)] = l
+		next.lines[a.lineNumber("", l.Number)] = l
 	}
 	for _, in := range s.Integrations {
 		zone := a.zone
@@ -216,7 +216,7 @@ func (a *App) retention(ctx context.Context) {
 			}
 			return now.AddDate(0, 0, -n)
 		}
-		k := a.cfg.Keep
+		k := a.live.Load().Keep
 		p, err := a.db.Purge(ctx, store.Retention{Events: days(k.EventDays), Attempts: days(k.AttemptDays), Calls: days(k.CallDays)})
 		if err != nil && ctx.Err() == nil {
 			a.log.Warn("old data could not be removed", "err", err)

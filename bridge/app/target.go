@@ -30,6 +30,8 @@ type target struct {
 	zone     *time.Location
 	staff    atomic.Pointer[staff.Map]
 	staffAt  atomic.Int64 // ms of the last good list
+	shrunken atomic.Bool  // the CRM's last list was not believed (D-07)
+	held     atomic.Bool  // credentials were refused since the worker began
 	trouble  atomic.Pointer[string]
 	worker   *deliver.Worker
 	active   bool // its worker runs
@@ -117,18 +119,30 @@ func (a *App) startTarget(t *target) {
 	id := t.settings.ID
 	a.metrics.openIntegration(id)
 	if !t.active {
-		a.metrics.active.WithLabelValues(id).Set(0)
 		return
 	}
-	a.metrics.active.WithLabelValues(id).Set(1)
 	ctx, stop := context.WithCancel(a.work)
 	t.stop = stop
 	t.worker = deliver.NewWorker(deliver.Target{Settings: t.settings, Title: t.driver.Title, Client: t.client, Book: t.book,
 		People: t, Lines: a.line, Employee: a.employee, Zone: t.zone,
 		RecordURL: func(c *bridge.Call) string { return a.recordURL(c) },
-	}, ledger{a.db}, a.metrics, a.log, time.Now, a.opts.Parallel)
+	}, ledger{a.db}, watched{a.metrics, t}, a.log, time.Now, a.opts.Parallel)
 	t.done.Go(func() { t.worker.Run(ctx) })
 	t.done.Go(func() { a.syncStaff(ctx, t) })
+}
+
+// watched counts, and notes at once that an integration is held; that its
+// worker is stopped follows when its state is read.
+type watched struct {
+	*metrics
+	t *target
+}
+
+// Held is told why: "auth" for the whole integration, else a kind of action.
+func (w watched) Held(_, reason string) {
+	if reason == "auth" {
+		w.t.held.Store(true)
+	}
 }
 
 func (t *target) close() {
@@ -174,16 +188,17 @@ func (a *App) syncOnce(ctx context.Context, t *target) error {
 	list, err := staff.Sync(cctx, t.settings.ID, dir, people{a.db}, now)
 	t.say(err)
 	if err != nil {
-		if _, shrunk := errors.AsType[*staff.Shrunken](err); !shrunk && len(list) == 0 {
+		_, shrunk := errors.AsType[*staff.Shrunken](err)
+		t.shrunken.Store(shrunk)
+		if !shrunk && len(list) == 0 {
 			return err
 		}
 		t.staff.Store(staff.NewMap(list, a.plan.Load().employees))
 		return err
 	}
+	t.shrunken.Store(false)
 	t.setStaff(list, a.plan.Load().employees, now)
 	m := t.staff.Load()
-	a.metrics.staffAt.WithLabelValues(t.settings.ID).Set(float64(now.Unix()))
-	a.metrics.staffSize.WithLabelValues(t.settings.ID).Set(float64(m.Size()))
 	for _, issue := range m.Issues() {
 		a.log.Warn("employees do not fit together", "integration", t.settings.ID, "issue", issue)
 	}

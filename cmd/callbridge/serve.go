@@ -4,7 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
+	"os/signal"
+	"strings"
+	"syscall"
 	"time"
 
 	"callbridge/bridge/app"
@@ -29,9 +33,12 @@ func runServe(ctx context.Context, c *cli, args []string) error {
 	if err != nil {
 		return err
 	}
-	log, _ := logger(cfg, c.errOut)
+	log, level := logger(cfg, c.errOut)
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP) // before anything else: it would end the program
+	defer signal.Stop(hup)
 	began := time.Now()
-	a, err := app.New(ctx, app.Options{Config: cfg, Key: key, Log: log, Version: version})
+	a, err := app.New(ctx, app.Options{Config: cfg, Key: key, Log: log, Level: level, Version: version})
 	if err != nil {
 		return err
 	}
@@ -42,7 +49,14 @@ func runServe(ctx context.Context, c *cli, args []string) error {
 	if !a.HasUsers() {
 		fmt.Fprintln(c.errOut, "Nobody can sign in yet: put users into the settings and run `callbridge apply settings.yaml` (see the README).")
 	}
-	<-ctx.Done()
+	for running := true; running; {
+		select {
+		case <-hup:
+			c.reload(a, log, *conf)
+		case <-ctx.Done():
+			running = false
+		}
+	}
 	log.Info("stopping")
 	sctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
 	defer cancel()
@@ -51,4 +65,20 @@ func runServe(ctx context.Context, c *cli, args []string) error {
 	}
 	log.Info("stopped; nothing is lost")
 	return nil
+}
+
+// reload reads the configuration again (SIGHUP, systemctl reload). A file that
+// cannot be used changes nothing, and the log says what is wrong with it.
+func (c *cli) reload(a *app.App, log *slog.Logger, path string) {
+	next, err := config.Load(path, c.getenv)
+	if err != nil {
+		a.ReloadRefused()
+		log.Error("the configuration cannot be used; the one in force stays", "file", path, "err", err)
+		return
+	}
+	later := a.Reload(next)
+	log.Info("the configuration was read again", "file", path, "level", next.Log.Level)
+	if len(later) > 0 {
+		log.Warn("some changes of the configuration count from the next start on", "keys", strings.Join(later, " "))
+	}
 }

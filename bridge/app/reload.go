@@ -1,0 +1,48 @@
+package app
+
+import (
+	"log/slog"
+	"reflect"
+	"slices"
+	"strings"
+
+	"callbridge/bridge/config"
+)
+
+// liveKeys are the keys of callbridge.yaml that change in a running program.
+var liveKeys = []string{"keep", "log", "metrics"}
+
+// Reload puts a configuration that was read anew in force, as far as a running
+// program can change: how long data is kept, the level of the log, who may read
+// the metrics. It returns the other keys that changed; they count from the next
+// start on. CRM accounts, rules, employees, lines and users are settings and
+// need no reload.
+func (a *App) Reload(next *config.Config) (later []string) {
+	if a.opts.Level != nil {
+		var l slog.Level
+		if err := l.UnmarshalText([]byte(next.Log.Level)); err == nil { // Validate has refused every other word
+			a.opts.Level.Set(l)
+		}
+	}
+	a.live.Store(next)
+	a.metrics.reloaded.Set(1)
+	a.metrics.reloads.WithLabelValues("done").Inc()
+	was, is := reflect.ValueOf(a.cfg).Elem(), reflect.ValueOf(next).Elem()
+	for i := range was.NumField() {
+		name, _, _ := strings.Cut(was.Type().Field(i).Tag.Get("yaml"), ",")
+		if !slices.Contains(liveKeys, name) && !reflect.DeepEqual(was.Field(i).Interface(), is.Field(i).Interface()) {
+			later = append(later, name)
+		}
+	}
+	if next.Log.Format != a.cfg.Log.Format {
+		later = append(later, "log.format")
+	}
+	return later
+}
+
+// ReloadRefused counts a configuration file that could not be used; what was in
+// force stays.
+func (a *App) ReloadRefused() {
+	a.metrics.reloaded.Set(0)
+	a.metrics.reloads.WithLabelValues("refused").Inc()
+}

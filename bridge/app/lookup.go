@@ -33,10 +33,17 @@ const lookupLimit = 5 * time.Second
 // changed is called by the core for every change; it never blocks.
 func (l *lookups) changed(ch *track.Change) {
 	c := &ch.Call
-	if c.Ended() {
+	if c.Ended() || len(ch.Merged) > 0 {
 		l.mu.Lock()
-		delete(l.asked, c.ID)
+		for _, id := range ch.Merged {
+			delete(l.asked, id)
+		}
+		if c.Ended() {
+			delete(l.asked, c.ID)
+		}
 		l.mu.Unlock()
+	}
+	if c.Ended() {
 		return
 	}
 	if c.Client == "" || c.Direction == bridge.Internal {

@@ -13,11 +13,12 @@ const (
 	ActCommunication ActionKind = "communication" // write the communication
 	ActTask          ActionKind = "task"
 	ActProcess       ActionKind = "process"
+	ActOwner         ActionKind = "owner" // give a contact that this call made to another employee
 )
 
 // ActionKinds returns the closed list, for metrics at zero.
 func ActionKinds() []ActionKind {
-	return []ActionKind{ActPopup, ActContact, ActFields, ActCall, ActCommunication, ActTask, ActProcess}
+	return []ActionKind{ActPopup, ActContact, ActFields, ActCall, ActCommunication, ActTask, ActProcess, ActOwner}
 }
 
 // Trigger is the moment of a call at which rules are asked.

@@ -203,6 +203,11 @@ type FieldWriter interface {
 	UpdateContact(ctx context.Context, id ContactID, fields map[string]string) error
 }
 
+// OwnerChanger gives a contact to another employee (M-4.1.1, D-03).
+type OwnerChanger interface {
+	ChangeOwner(ctx context.Context, c Contact, to UserID) error
+}
+
 // Employee is a user of the CRM.
 type Employee struct {
 	User      UserID `json:"user"`

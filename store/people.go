@@ -9,15 +9,16 @@ import (
 	"callbridge/bridge"
 )
 
-const contactColumns = `number, integration, id, kind, name, company, responsible, manager, url, several, updated_at`
+const contactColumns = `number, integration, id, kind, name, company, responsible, manager, url, several, updated_at, others, dealer, deal, deals_at`
 
 type contactRow struct {
 	ContactRow
 	Updated int64 `db:"updated_at"`
+	DealsMS int64 `db:"deals_at"`
 }
 
 func (r contactRow) row() ContactRow {
-	r.ContactRow.UpdatedAt = bridge.AtMilli(r.Updated)
+	r.ContactRow.UpdatedAt, r.ContactRow.DealsAt = bridge.AtMilli(r.Updated), bridge.AtMilli(r.DealsMS)
 	return r.ContactRow
 }
 
@@ -30,11 +31,12 @@ func (db *DB) SaveContact(ctx context.Context, c ContactRow) error {
 		c.UpdatedAt = bridge.At(time.Now())
 	}
 	return db.share(ctx, "save contact", func(t *tx) error {
-		return t.exec(`INSERT INTO contacts (`+contactColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (number, integration) DO UPDATE SET
+		return t.exec(`INSERT INTO contacts (`+contactColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (number, integration) DO UPDATE SET
 			id = excluded.id, kind = excluded.kind, name = excluded.name, company = excluded.company, responsible = excluded.responsible,
-			manager = excluded.manager, url = excluded.url, several = excluded.several, updated_at = excluded.updated_at`,
+			manager = excluded.manager, url = excluded.url, several = excluded.several, updated_at = excluded.updated_at,
+			others = excluded.others, dealer = excluded.dealer, deal = excluded.deal, deals_at = excluded.deals_at`,
 			string(c.Number), c.Integration, clean(c.ID), clean(c.Kind), clean(c.Name), clean(c.Company), clean(c.Responsible), clean(c.Manager), clean(c.URL),
-			c.Several, c.UpdatedAt.Milli())
+			c.Several, c.UpdatedAt.Milli(), clean(c.Others), clean(c.Dealer), clean(c.Deal), c.DealsAt.Milli())
 	})
 }
 

@@ -149,7 +149,14 @@ type ContactRow struct {
 	Manager     string        `db:"manager" json:"manager,omitempty"`         // his name
 	URL         string        `db:"url" json:"url,omitempty"`
 	Several     int           `db:"several" json:"several,omitempty"` // how many contacts have the number, if more than one
-	UpdatedAt   bridge.Time   `db:"-" json:"updated_at,omitzero"`
+	// Others is JSON: the contacts with the number that were not chosen (D-24).
+	Others string `db:"others" json:"-"`
+	// Dealer is the responsible of the contact's newest open process, Deal its
+	// name, DealsAt when the CRM was asked.
+	Dealer    string      `db:"dealer" json:"dealer,omitempty"`
+	Deal      string      `db:"deal" json:"deal,omitempty"`
+	DealsAt   bridge.Time `db:"-" json:"deals_at,omitzero"`
+	UpdatedAt bridge.Time `db:"-" json:"updated_at,omitzero"`
 }
 
 // SettingsInfo is one version of the settings without its content.

@@ -31,7 +31,10 @@ func (x index) LoadEntry(ctx context.Context, integration string, n bridge.Numbe
 }
 
 func entryOf(r store.ContactRow) deliver.Entry {
-	e := deliver.Entry{At: r.UpdatedAt.Time, Several: r.Several}
+	e := deliver.Entry{At: r.UpdatedAt.Time, Several: r.Several, Dealer: crm.UserID(r.Dealer), Deal: r.Deal, DealsAt: r.DealsAt.Time}
+	if r.Others != "" && json.Unmarshal([]byte(r.Others), &e.Others) != nil {
+		e.Others = nil // for the card only: better none than no entry
+	}
 	if r.ID != "" {
 		e.Contact = crm.Contact{ID: crm.ContactID(r.ID), Kind: r.Kind, Name: r.Name, Company: r.Company,
 			Responsible: crm.UserID(r.Responsible), Manager: r.Manager, URL: r.URL, Phones: []bridge.Number{r.Number}}
@@ -44,10 +47,17 @@ func (x index) SaveEntry(ctx context.Context, integration string, n bridge.Numbe
 	if e.At.IsZero() {
 		return x.db.ForgetContact(ctx, integration, n)
 	}
-	c := e.Contact
+	c, others := e.Contact, ""
+	if len(e.Others) > 0 {
+		b, err := json.Marshal(e.Others)
+		if err != nil {
+			return err
+		}
+		others = string(b)
+	}
 	return x.db.SaveContact(ctx, store.ContactRow{Integration: integration, Number: n, ID: string(c.ID), Kind: c.Kind,
 		Name: c.Name, Company: c.Company, Responsible: string(c.Responsible), Manager: c.Manager, URL: c.URL,
-		Several: e.Several, UpdatedAt: bridge.At(e.At)})
+		Several: e.Several, UpdatedAt: bridge.At(e.At), Others: others, Dealer: string(e.Dealer), Deal: e.Deal, DealsAt: bridge.At(e.DealsAt)})
 }
 
 // people is the store as staff.Store.

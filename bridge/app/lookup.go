@@ -8,6 +8,7 @@ import (
 
 	"callbridge/bridge"
 	"callbridge/bridge/card"
+	"callbridge/bridge/deliver"
 	"callbridge/bridge/track"
 	"callbridge/crm"
 )
@@ -94,7 +95,7 @@ func (l *lookups) local(id string, n bridge.Number, line string, in bool) {
 			if t == nil || r.ID == "" || !takesLine(t.settings, line) {
 				continue
 			}
-			info.Clients = append(info.Clients, l.client(t, entryOf(r).Contact, r.Several))
+			info.Clients = append(info.Clients, l.client(t, entryOf(r)))
 		}
 	}
 	if calls, err := l.app.db.CallsOfClient(ctx, n, 6); err == nil {
@@ -124,7 +125,7 @@ func (l *lookups) remote(t *target, id string, n bridge.Number) {
 	e, err := t.book.Find(ctx, n, time.Minute)
 	if err != nil {
 		if old, ok := t.book.Known(ctx, n); ok && old.Found() {
-			c := l.client(t, old.Contact, old.Several)
+			c := l.client(t, old)
 			c.Trouble = "slow"
 			l.app.hub.Enrich(id, card.Info{Clients: []card.Client{c}})
 			return
@@ -132,13 +133,16 @@ func (l *lookups) remote(t *target, id string, n bridge.Number) {
 		l.app.hub.Enrich(id, card.Info{Clients: []card.Client{l.trouble(t, "down")}})
 		return
 	}
-	c := l.client(t, e.Contact, e.Several)
+	c := l.client(t, e)
 	l.app.hub.Enrich(id, card.Info{Clients: []card.Client{c}})
 	dm, ok := t.client.(crm.DealMaker)
 	if !ok || !e.Found() {
 		return
 	}
 	deals, err := dm.OpenDeals(ctx, e.Contact.ID)
+	if err == nil {
+		err = t.book.KeepDeals(ctx, n, e.Contact.ID, deals)
+	}
 	if err != nil || len(deals) == 0 {
 		return
 	}
@@ -148,15 +152,23 @@ func (l *lookups) remote(t *target, id string, n bridge.Number) {
 	l.app.hub.Enrich(id, card.Info{Clients: []card.Client{c}})
 }
 
-func (l *lookups) client(t *target, c crm.Contact, several int) card.Client {
+func (l *lookups) client(t *target, e deliver.Entry) card.Client {
+	c := e.Contact
 	out := card.Client{Integration: t.settings.ID, Order: l.app.orderOf(t.settings.ID), Title: l.app.titleOf(t), Found: c.ID != "", Name: c.Name, Company: c.Company,
 		Responsible: c.Manager, URL: c.URL}
-	if several > 1 {
-		out.Several = several
+	if e.Several > 1 {
+		out.Several = e.Several
+	}
+	for _, o := range e.Others {
+		other := card.Candidate{Name: o.Name, Company: o.Company, Responsible: o.Manager, URL: o.URL}
+		if who, ok := t.ByUser(o.Responsible); ok && o.Responsible != "" {
+			other.Responsible = cmpOr(who.Name, o.Manager)
+		}
+		out.Others = append(out.Others, other)
 	}
 	if c.Responsible != "" {
-		if e, ok := t.ByUser(c.Responsible); ok {
-			out.Responsible, out.ResponsibleExtension = cmpOr(e.Name, c.Manager), e.Extension
+		if who, ok := t.ByUser(c.Responsible); ok {
+			out.Responsible, out.ResponsibleExtension = cmpOr(who.Name, c.Manager), who.Extension
 		}
 	}
 	return out

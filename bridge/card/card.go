@@ -115,11 +115,21 @@ type Client struct {
 	ResponsibleExtension string `json:"responsible_extension,omitempty"`
 	// Several is how many clients of the CRM have this number; the one shown
 	// was chosen by rule (D-24).
-	Several int    `json:"several,omitempty"`
-	URL     string `json:"url,omitempty"`
-	Deals   []Deal `json:"deals,omitempty"` // open ones
+	Several int `json:"several,omitempty"`
+	// Others are the clients that were not chosen, a bounded number of them.
+	Others []Candidate `json:"others,omitempty"`
+	URL    string      `json:"url,omitempty"`
+	Deals  []Deal      `json:"deals,omitempty"` // open ones
 	// Trouble says that the CRM could not be asked: slow, down, held.
 	Trouble string `json:"trouble,omitempty"`
+}
+
+// Candidate is another client with the same number (D-24).
+type Candidate struct {
+	Name        string `json:"name,omitempty"`
+	Company     string `json:"company,omitempty"`
+	Responsible string `json:"responsible,omitempty"`
+	URL         string `json:"url,omitempty"`
 }
 
 // Deal is an open process or order.

@@ -15,9 +15,21 @@ import (
 // Entry is what we know of a client in one CRM.
 type Entry struct {
 	Contact crm.Contact
-	Several int       // how many contacts of the CRM hold the number (D-24); 0: none
+	Several int // how many contacts of the CRM hold the number (D-24); 0: none
+	// Others are the contacts with the number that were not chosen, at most
+	// maxOthers, for the card.
+	Others []crm.Contact
+	// Dealer is the responsible of the contact's newest open process, the
+	// first choice for its calls (M-4.6); Deal is its name. DealsAt is when the
+	// CRM was asked, zero if it never was.
+	Dealer  crm.UserID
+	Deal    string
+	DealsAt time.Time
 	At      time.Time // when the CRM said so
 }
+
+// maxOthers bounds the list: a number of a switchboard may be in hundreds of contacts.
+const maxOthers = 9
 
 // Found says whether the CRM has the client.
 func (e Entry) Found() bool { return e.Contact.ID != "" }
@@ -103,11 +115,35 @@ func (b *Book) ask(ctx context.Context, n bridge.Number) (Entry, error) {
 	e := Entry{At: b.now(), Several: len(found)}
 	if len(found) > 0 {
 		e.Contact = Choose(found)
+		for _, c := range found {
+			if c.ID != e.Contact.ID && len(e.Others) < maxOthers {
+				e.Others = append(e.Others, c)
+			}
+		}
+	}
+	if old, ok := b.Known(ctx, n); ok && old.Contact.ID == e.Contact.ID {
+		e.Dealer, e.Deal, e.DealsAt = old.Dealer, old.Deal, old.DealsAt
 	}
 	if err := b.index.SaveEntry(ctx, b.integration, n, e); err != nil {
 		return Entry{}, err
 	}
 	return e, nil
+}
+
+// KeepDeals remembers whose the contact's open processes are, newest first.
+func (b *Book) KeepDeals(ctx context.Context, n bridge.Number, contact crm.ContactID, open []crm.Deal) error {
+	e, ok := b.Known(ctx, n)
+	if !ok || e.Contact.ID != contact {
+		return nil // the contact changed meanwhile
+	}
+	e.Dealer, e.Deal, e.DealsAt = "", "", b.now()
+	for _, d := range open {
+		if d.Responsible != "" {
+			e.Dealer, e.Deal = d.Responsible, cmpOr(d.Name, string(d.ID))
+			break
+		}
+	}
+	return b.index.SaveEntry(ctx, b.integration, n, e)
 }
 
 // Remember puts a contact that was just made into the index.

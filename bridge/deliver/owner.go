@@ -74,6 +74,9 @@ func (j *job) responsible(ctx context.Context) (crm.UserID, error) {
 
 // manager asks the CRM who the client's personal manager is.
 func (j *job) manager(ctx context.Context) (crm.UserID, error) {
+	if u := j.entry.Dealer; u != "" {
+		return u, nil // of the open process: the same order as for routing (M-4.6)
+	}
 	if u := j.entry.Contact.Responsible; u != "" {
 		return u, nil
 	}
@@ -83,4 +86,63 @@ func (j *job) manager(ctx context.Context) (crm.UserID, error) {
 	}
 	m, err := r.PersonalManager(ctx, j.call.Client)
 	return m.User, err
+}
+
+// owner gives a contact that this call made to whom the rule means now that
+// the call is over: who talked last, or longest (M-4.1.1, D-03). A contact that
+// was there before the call keeps its responsible, and so does one that
+// somebody gave to another meanwhile.
+func (j *job) owner(ctx context.Context) error {
+	changer, ok := j.t.Client.(crm.OwnerChanger)
+	if !ok {
+		return j.skip("%s does not let the responsible of a contact be changed", j.t.Title)
+	}
+	made, err := j.madeContact(ctx)
+	if err != nil {
+		return err
+	}
+	if made == "" {
+		return j.skip("this call made no contact, and one that was there before keeps its responsible")
+	}
+	if j.entry, err = j.t.Book.Find(ctx, j.call.Client, 0); err != nil {
+		return err
+	}
+	c := j.entry.Contact
+	for _, o := range j.entry.Others {
+		if o.ID == made {
+			c = o
+		}
+	}
+	if c.ID != made {
+		return j.skip("contact %s, which this call made, is no longer there", made)
+	}
+	to, err := j.responsible(ctx)
+	if err != nil {
+		return err
+	}
+	j.row.ObjectID, j.row.ObjectURL = string(c.ID), c.URL
+	switch {
+	case to == "":
+		return j.skip("nobody to give contact %s to", made)
+	case to == c.Responsible:
+		return j.skip("contact %s is his already", made)
+	case c.Responsible != "" && !j.ours(c.Responsible):
+		return j.skip("somebody gave contact %s to %s meanwhile", made, cmpOr(c.Manager, string(c.Responsible)))
+	}
+	if err := changer.ChangeOwner(ctx, c, to); err != nil {
+		return err
+	}
+	return j.t.Book.Forget(ctx, j.call.Client) // the index learns the new responsible
+}
+
+// ours says whether Callbridge itself can have made u responsible: he talked
+// in this call, or he is the default.
+func (j *job) ours(u crm.UserID) bool {
+	for _, ext := range j.call.AnsweredBy {
+		if e, ok := j.t.People.ByExtension(ext); ok && e.User == u {
+			return true
+		}
+	}
+	e, ok := j.t.People.ByEmail(j.t.Settings.DefaultResponsible)
+	return ok && e.User == u
 }

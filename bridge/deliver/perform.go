@@ -74,6 +74,8 @@ func (j *job) run(ctx context.Context) error {
 		return j.task(ctx)
 	case bridge.ActProcess:
 		return j.process(ctx)
+	case bridge.ActOwner:
+		return j.owner(ctx)
 	}
 	return fault.New(fault.Invalid, "deliver", "unknown kind of action %q", j.row.Action.Kind)
 }
@@ -114,16 +116,28 @@ func (j *job) known(ctx context.Context) (bool, string, error) {
 	if !j.entry.Found() {
 		return false, "no contact has the number", nil
 	}
-	rows, err := j.w.store.OfCall(ctx, j.row.Integration, j.row.CallID)
+	made, err := j.madeContact(ctx)
 	if err != nil {
 		return false, "", err
 	}
-	for _, r := range rows {
-		if r.Action.Kind == bridge.ActContact && r.State == bridge.Done && r.ObjectID == string(j.entry.Contact.ID) && r.Note != noteExisted {
-			return false, "contact " + r.ObjectID + " was made for this call", nil
-		}
+	if made != "" && made == j.entry.Contact.ID {
+		return false, "contact " + string(made) + " was made for this call", nil
 	}
 	return true, "contact " + string(j.entry.Contact.ID) + " has the number", nil
+}
+
+// madeContact returns the contact that this call made, "" if it made none.
+func (j *job) madeContact(ctx context.Context) (crm.ContactID, error) {
+	rows, err := j.w.store.OfCall(ctx, j.row.Integration, j.row.CallID)
+	if err != nil {
+		return "", err
+	}
+	for _, r := range rows {
+		if r.Action.Kind == bridge.ActContact && r.State == bridge.Done && r.Note != noteExisted {
+			return crm.ContactID(r.ObjectID), nil
+		}
+	}
+	return "", nil
 }
 
 const noteExisted = "the client is in the CRM already"

@@ -250,7 +250,7 @@ func TestPlanProperties(t *testing.T) {
 		if trigger == bridge.OnEnd && len(list) == 0 {
 			t.Fatal("an ended call is not explained")
 		}
-		order := []bridge.ActionKind{bridge.ActPopup, bridge.ActContact, bridge.ActFields, bridge.ActCall, bridge.ActCommunication, bridge.ActTask, bridge.ActProcess}
+		order := []bridge.ActionKind{bridge.ActPopup, bridge.ActContact, bridge.ActOwner, bridge.ActFields, bridge.ActCall, bridge.ActCommunication, bridge.ActTask, bridge.ActProcess}
 		seen, last := map[string]bool{}, 0
 		for _, a := range list {
 			switch at := slices.Index(order, a.Kind); {

@@ -31,7 +31,7 @@ var (
 	contactWithheld = sentence{"the client's number is withheld or no public one", "номер клиента скрыт или не является городским или мобильным"}
 	contactWhen     = sentence{"contacts are made on: %s; this call was %s", "контакты создаются при: %s; этот звонок: %s"}
 	contactMade     = sentence{"a contact is wanted for a client whose call was %s", "нужен контакт клиента, звонок: %s"}
-	ownerKept       = sentence{"the rule %s names extension %s; a contact made while %s talked keeps its responsible", "правило «%s» называет %s; контакт, созданный во время разговора с %s, сохраняет своего ответственного"}
+	ownerMoves      = sentence{"the rule %s means extension %s; a contact made while %s talked is given to him", "правило «%s» указывает на %s; контакт, созданный во время разговора с %s, передаётся ему"}
 
 	fieldsWithheld = sentence{"the client's number is withheld, so no contact can be updated", "номер клиента скрыт, обновлять некого"}
 	fieldsOnce     = sentence{"all fields are written only when the contact is made", "все поля заполняются только при создании контакта"}
@@ -63,7 +63,7 @@ var (
 )
 
 var sentences = []sentence{notOurLine, internalUnnamed, popupOff, popupInternal, popupWithheld, popupNobody, popupRing, popupAnswer, popupEnd,
-	contactOff, contactInternal, contactWithheld, contactWhen, contactMade, ownerKept, fieldsWithheld, fieldsOnce, fieldsAlways,
+	contactOff, contactInternal, contactWithheld, contactWhen, contactMade, ownerMoves, fieldsWithheld, fieldsOnce, fieldsAlways,
 	historyInternal, historyWanted, communicationsOff, tasksOff, processesOff, ruleNo, ruleInternal, ruleDirection, ruleOutcome, ruleReason,
 	ruleLine, ruleFits, ruleFitsKnown, ruleFitsUnknown, ownerDefault, ownerNobody, ownerCaller, ownerTalked, ownerNamed, ownerAsk}
 

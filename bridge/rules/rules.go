@@ -174,10 +174,10 @@ func (p *planner) contact() {
 		a.Title = DefaultContactName
 	}
 	if owner := talker(who, c); ended && owner != "" && owner != c.FirstTalked() {
-		// M-4.1 makes the contact at the start of the talk, and no CRM interface
-		// of ours changes its responsible later: say so rather than nothing
-		// (M-4.1.1, D-03). A contact made after the call has the right one.
-		p.no(bridge.ActContact, name+"-owner", rule+".responsible", because(ownerKept, who, owner, c.FirstTalked()))
+		// M-4.1 makes the contact at the start of the talk, when only who talks
+		// first is known; afterwards it goes to whom the rule means (M-4.1.1,
+		// D-03). Delivery does it only if this very call made the contact.
+		p.yes(bridge.ActOwner, name+"-owner", rule+".responsible", because(ownerMoves, who, owner, c.FirstTalked())).Responsible = who
 	}
 }
 

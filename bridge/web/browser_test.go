@@ -27,7 +27,7 @@ func (w *world) enrich(id string) {
 			{ID: "b", At: bridge.At(time.Now().Add(-72 * time.Hour)), Direction: bridge.Out, Outcome: bridge.Answered, Person: "Мария Смирнова", TalkMS: 185_000}},
 		Clients: []card.Client{
 			{Integration: "megaplan-main", Title: "Мегаплан", Found: true, Name: "Анна Кузнецова", Company: "ООО «Светлые окна»", Responsible: "Иван Петров", ResponsibleExtension: "101",
-				Several: 2, URL: "https://mp.example.ru/crm/1001", Deals: []card.Deal{{Name: "Остекление балкона", Stage: "Замер", Sum: 148_000, Currency: "RUB", URL: "https://mp.example.ru/deals/7"}}},
+				Several: 2, Others: []card.Candidate{{Name: "Глеб Орлов", Responsible: "Пётр Сидоров", URL: "https://mp.example.ru/crm/1002"}}, URL: "https://mp.example.ru/crm/1001", Deals: []card.Deal{{Name: "Остекление балкона", Stage: "Замер", Sum: 148_000, Currency: "RUB", URL: "https://mp.example.ru/deals/7"}}},
 			{Integration: "retail", Title: "retailCRM", Found: true, Name: "Кузнецова А.", URL: "https://r.example.ru/customers/5", Deals: []card.Deal{{Name: "Заказ 5012C", Stage: "Новый", Sum: 12_500, Currency: "RUB"}}},
 		}})
 }
@@ -67,7 +67,7 @@ func TestAgentPageInBrowser(t *testing.T) {
 	}
 	got := b.Text(`.card`)
 	for _, want := range []string{"Звонит", "+7 916 123-45-67", "ООО «Светлые окна»", "Сайт", "yandex / cpc / okna", "Продажи", "Иван Петров", "вы", "Мария Смирнова",
-		"Остекление балкона", "148", "Открыть в Мегаплан", "несколько клиентов: 2"} {
+		"Остекление балкона", "148", "Открыть в Мегаплан", "несколько клиентов: 2", "Глеб Орлов"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("the card does not say %q: %q", want, got)
 		}

@@ -166,6 +166,7 @@ var baseTexts = map[string][2]string{
 	"js.new_client":         {"Новый клиент", "New client"},
 	"js.not_in_crm":         {"Нет в CRM", "Not in the CRM"},
 	"js.several":            {"С этим номером несколько клиентов: {n}. Показан выбранный по правилу.", "{n} clients have this number. The one chosen by rule is shown."},
+	"js.unnamed":            {"без имени", "unnamed"},
 	"js.trouble":            {"{crm} не отвечает, данных о клиенте пока нет", "{crm} does not answer, no client data yet"},
 	"js.busy":               {"С клиентом уже разговаривает {who}", "{who} is already on the phone with this client"},
 	"js.from":               {"Передаёт {who}", "Transferred by {who}"},
@@ -337,6 +338,7 @@ var baseTexts = map[string][2]string{
 	"action.communication": {"Коммуникация", "Communication"},
 	"action.task":          {"Дело", "Task"},
 	"action.process":       {"Процесс", "Process"},
+	"action.owner":         {"Ответственный за контакт", "Contact’s responsible"},
 
 	"integration.active":   {"работает", "active"},
 	"integration.inactive": {"выключена", "inactive"},

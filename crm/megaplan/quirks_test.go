@@ -334,3 +334,28 @@ func TestPersonalManager(t *testing.T) {
 		}
 	})
 }
+
+// M-4.1.1, D-03: the personal manager is replaced, whoever else is responsible stays.
+func TestM411ChangeOwnerReplacesTheManagerOnly(t *testing.T) {
+	f := with(func(s *megaplantest.Seed) {
+		s.Clients = []megaplantest.Client{{FirstName: "Пётр", Phones: []string{"79161234567"}, Responsible: "anna@example.ru"},
+			{Company: "ООО Окна", Phones: []string{"79030000000"}}}
+	})
+	bubble(t, f, nil, func(t *testing.T, r *rig) {
+		for n, name := range map[bridge.Number]string{number: "Пётр", "+79030000000": "ООО Окна"} {
+			found := must[[]crm.Contact](t)(r.FindContacts(r.ctx(), n))
+			if len(found) != 1 {
+				t.Fatalf("found %+v", found)
+			}
+			changer := r.adapter.(crm.OwnerChanger)
+			if err := changer.ChangeOwner(r.ctx(), found[0], ivan); err != nil {
+				t.Fatal(err)
+			}
+			again := must[[]crm.Contact](t)(r.FindContacts(r.ctx(), n))
+			if len(again) != 1 || again[0].Responsible != ivan || again[0].Name != name {
+				t.Errorf("now %+v", again)
+			}
+		}
+		wantKind(t, r.adapter.(crm.OwnerChanger).ChangeOwner(r.ctx(), crm.Contact{ID: "999999"}, ivan), fault.Gone)
+	})
+}

@@ -121,7 +121,7 @@
     if (c.from && c.direction !== "internal") node.append(note("", t("from", { who: person(c.from) })));
     if (c.busy && c.busy.length) node.append(note("warn", t("busy", { who: people(c.busy) })));
     for (const x of clients) {
-      if (x.several > 1) node.append(note("warn", t("several", { n: x.several })));
+      if (x.several > 1) node.append(several(x));
       if (x.trouble) node.append(note("", t(x.found ? "stale" : "trouble", { crm: x.title || x.integration })));
     }
 
@@ -176,6 +176,16 @@
     entry.node = node;
     if (open) { const again = node.querySelector('[data-key="' + CSS.escape(open) + '"]'); if (again) again.focus(); }
     tick(entry);
+  }
+  // several lists the other clients with the number; the agent may know better.
+  function several(x) {
+    const box = el("div", { class: "note warn several" }, el("p", {}, t("several", { n: x.several })));
+    if (x.others && x.others.length) {
+      box.append(el("ul", {}, x.others.map((o) => el("li", {},
+        safe(o.url) ? el("a", { href: o.url, target: "_blank", rel: "noopener noreferrer" }, o.name || o.company || t("unnamed")) : el("span", {}, o.name || o.company || t("unnamed")),
+        o.company && o.company !== o.name && el("span", {}, " · " + o.company), o.responsible && el("span", { class: "muted" }, " · " + o.responsible)))));
+    }
+    return box;
   }
   function note(kind, text) { return el("p", { class: "note " + kind }, text); }
   function money(d) {

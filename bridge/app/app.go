@@ -340,6 +340,7 @@ func (a *App) webDeps() web.Deps {
 		Number:  func(n string) string { return phone.Format(bridge.Number(n), "ru") },
 		Metrics: a.metricsHandler(),
 		Mount:   a.mounts(),
+		Names:   s.names, Stats: s.stats,
 	}
 }
 

@@ -29,7 +29,7 @@ func (s site) User(_ context.Context, login string) (bridge.User, error) {
 
 func (s site) Calls(ctx context.Context, q web.CallQuery) ([]bridge.Call, string, error) {
 	return s.a.db.Calls(ctx, store.CallFilter{From: q.From, To: q.To, Extension: q.Extension, Outcome: q.Outcome,
-		Direction: q.Direction, Client: q.Client, Limit: q.Limit, Before: q.Before})
+		Direction: q.Direction, Client: q.Client, Digits: q.Digits, Line: q.Line, Limit: q.Limit, Before: q.Before})
 }
 
 func (s site) Call(ctx context.Context, id string) (bridge.Call, error) {

@@ -166,6 +166,16 @@ func dialable(text string) bool {
 	return digits >= 2 && len(text) <= 40
 }
 
+// onlyDigits keeps the digits of a text: part of a number is searched by them.
+func onlyDigits(t string) string {
+	return strings.Map(func(c rune) rune {
+		if c < '0' || c > '9' {
+			return -1
+		}
+		return c
+	}, t)
+}
+
 // limit reads ?limit=.
 func limit(r *http.Request, dflt int) (int, error) {
 	t := r.URL.Query().Get("limit")
@@ -200,8 +210,20 @@ func (s *server) callQuery(r *http.Request, dflt int) (CallQuery, error) {
 	}
 	if t := strings.TrimSpace(q.Get("client")); t != "" {
 		if out.Client = s.d.Parse(t); out.Client == "" {
-			return out, invalid("client", "unknown_number")
+			if out.Digits = onlyDigits(t); len(out.Digits) < 2 || !dialable(t) {
+				return out, invalid("client", "unknown_number")
+			}
 		}
+	}
+	if out.Line = q.Get("line"); len(out.Line) > 64 {
+		return out, invalid("line", "bad_value")
+	}
+	if t := q.Get("day"); t != "" {
+		day, err := time.ParseInLocation(time.DateOnly, t, s.d.Zone)
+		if err != nil {
+			return out, invalid("day", "bad_day")
+		}
+		out.From, out.To = day, day.AddDate(0, 0, 1)
 	}
 	for name, into := range map[string]*time.Time{"from": &out.From, "to": &out.To} {
 		if t := q.Get(name); t != "" {

@@ -245,11 +245,20 @@ func TestConsoleInBrowser(t *testing.T) {
 	b.Type(`[name=password]`, password)
 	b.Click(`.signin .primary`)
 	b.See(`.tiles`)
+	b.See(`.figure.fig-calls svg`)
 	b.Shot("console-overview")
+	b.Dark()
+	b.Shot("console-overview-dark")
+	b.Light()
 	w.mu.Lock()
 	w.live = nil
 	w.mu.Unlock()
 	b.Gone(`.livecalls`) // the live part refreshes itself
+	b.Go(w.server.URL + "/calls?outcome=answered")
+	b.Shot("console-calls")
+	b.Size(390, 844)
+	b.Shot("console-calls-390")
+	b.Size(1280, 900)
 	b.Click(`tr[data-href="/calls/c1"] td:nth-child(3)`)
 	b.See(`.story`)
 	b.Shot("console-call")
@@ -266,6 +275,8 @@ func TestConsoleInBrowser(t *testing.T) {
 	b.Size(390, 844)
 	b.Go(w.server.URL + "/")
 	b.Shot("console-390-dark")
+	webtest.Eval[bool](b, `(document.querySelector(".figure.fig-calls").scrollIntoView(), true)`)
+	b.Shot("console-390-plots-dark")
 	if wide := webtest.Eval[float64](b, `document.documentElement.scrollWidth`); wide > 390 {
 		t.Errorf("at 390 px the page is %v px wide", wide)
 	}

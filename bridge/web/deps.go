@@ -69,6 +69,10 @@ type Deps struct {
 	Parse func(text string) bridge.Number
 	// Client gives the name of a client we know, "" else. It may ask the store.
 	Client func(context.Context, bridge.Number) string
+	// Names lists our lines and employees, for choosing them.
+	Names func() ([]bridge.Line, []bridge.Employee)
+	// Stats counts the calls that began in [from, to), in slots.
+	Stats func(ctx context.Context, from, to time.Time, slot time.Duration) (Stats, error)
 
 	// Metrics answers /metrics.
 	Metrics http.Handler
@@ -113,6 +117,8 @@ type CallQuery struct {
 	Direction bridge.Direction
 	Outcome   bridge.Outcome
 	Client    bridge.Number
+	Digits    string    // occur in the client's number
+	Line      string    // as the call has it
 	From, To  time.Time // of the start: From included, To not
 	Before    string    // the key Calls returned with the page before
 	Limit     int       // 1…500

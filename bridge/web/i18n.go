@@ -210,7 +210,8 @@ var baseTexts = map[string][2]string{
 	"js.keys_on":            {"Включить клавиши", "Turn shortcuts on"},
 	"js.keys_off":           {"Выключить клавиши", "Turn shortcuts off"},
 
-	"console.overview":     {"Звонки", "Calls"},
+	"console.overview":     {"Обзор", "Overview"},
+	"console.calls":        {"Звонки", "Calls"},
 	"console.deliveries":   {"Доставка", "Deliveries"},
 	"console.ledger":       {"Сверка", "Ledger"},
 	"console.call":         {"Звонок", "Call"},

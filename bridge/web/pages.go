@@ -192,55 +192,6 @@ func (s *server) person(ext string) string {
 	return ext
 }
 
-// overview is the console's first page.
-type overview struct {
-	PBXs         []PBX
-	Integrations []Integration
-	Missing      []string
-	Live         []bridge.Call
-	Calls        []bridge.Call
-	Query        url.Values
-	Next         string
-	Imbalance    int64
-	Agents       int
-}
-
-func (s *server) overviewPage(w http.ResponseWriter, r *http.Request) error {
-	o := overview{Query: r.URL.Query(), Agents: s.d.Hub.Connected()}
-	q, err := s.callQuery(r, 50)
-	if err != nil {
-		return err
-	}
-	if s.d.PBXs != nil {
-		o.PBXs = s.d.PBXs()
-	}
-	if s.d.Missing != nil {
-		o.Missing = s.d.Missing(r.Context())
-	}
-	if o.Integrations, err = s.integrations(r.Context()); err != nil {
-		return err
-	}
-	o.Live = s.d.Live()
-	slices.SortFunc(o.Live, func(a, b bridge.Call) int { return b.StartedAt.Compare(a.StartedAt.Time) })
-	if o.Calls, o.Next, err = s.d.Calls.Calls(r.Context(), q); err != nil {
-		return err
-	}
-	rows, _, _, err := s.balance(r)
-	if err != nil {
-		return err
-	}
-	for _, x := range rows {
-		n := x.Imbalance()
-		o.Imbalance += max(n, -n)
-	}
-	p := s.page(r, s.language(r).t("console.overview"), o)
-	p.Section = "overview"
-	if r.URL.Query().Get("part") == "live" {
-		return s.render(w, "live", p)
-	}
-	return s.render(w, "overview.html", p)
-}
-
 // callView is one call with its whole story.
 type callView struct {
 	Call       bridge.Call

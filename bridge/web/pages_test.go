@@ -264,14 +264,19 @@ func TestConsolePages(t *testing.T) {
 	b := w.signIn(t, "admin")
 	ruHeader := []string{"Accept-Language", "ru"}
 	for path, want := range map[string][]string{
-		"/":                        {"Последние звонки", "7 916 123-45-67", "Мегаплан", "на связи", "Сверка сходится", `/calls/c1`},
-		"/?part=live":              {"Никто не разговаривает"},
-		"/?limit=3":                {"before=c3"},
-		"/?outcome=missed":         {"Клиент не дождался"},
-		"/calls/c1":                {"Иван Петров", "https://mp.example.ru/crm/1001", "HTTP 503", "calls.contact", "channel_began", "43", "Service Unavailable", "&lt;b&gt;any&lt;/b&gt;"},
-		"/deliveries":              {"Отказ", "правило просит только пропущенные"},
-		"/deliveries?state=failed": {"HTTP 400"},
-		"/ledger":                  {"2026-11-22", "megaplan-main"},
+		"/":                    {"Последние звонки", "7 916 123-45-67", "Мегаплан", "на связи", "Сверка сходится", `/calls/c1`},
+		"/?part=live":          {"Никто не разговаривает"},
+		"/?period=week":        {"Звонки за 7 дней"},
+		"/?part=plots":         {"Звонки за 24 часа", "Ждут звонка", "Карточка на экране", "<title>", "Числами"},
+		"/calls":               {"7 916 123-45-67", "Иван Петров", `value="&#43;74951234567"`, "Сайт"},
+		"/calls?limit=3":       {"before=c3"},
+		"/calls?client=550133": {"/calls/c3"},
+		"/calls?extension=102&outcome=answered&day=2001-01-01": {"не подходит ни один звонок", "Сбросить"},
+		"/calls?outcome=missed":                                {"Клиент не дождался"},
+		"/calls/c1":                                            {"Иван Петров", "https://mp.example.ru/crm/1001", "HTTP 503", "calls.contact", "channel_began", "43", "Service Unavailable", "&lt;b&gt;any&lt;/b&gt;"},
+		"/deliveries":                                          {"Отказ", "правило просит только пропущенные"},
+		"/deliveries?state=failed":                             {"HTTP 400"},
+		"/ledger":                                              {"2026-11-22", "megaplan-main"},
 	} {
 		a := b.get(path, ruHeader...)
 		if a.status != 200 {
@@ -289,7 +294,7 @@ func TestConsolePages(t *testing.T) {
 	if a := b.get("/calls/none", ruHeader...); a.status != 404 || !strings.Contains(a.body, "Такого здесь нет") {
 		t.Errorf("%d", a.status)
 	}
-	if a := b.get("/?limit=x", ruHeader...); a.status != 422 || !strings.Contains(a.body, "От 1 до 500") {
+	if a := b.get("/calls?limit=x", ruHeader...); a.status != 422 || !strings.Contains(a.body, "От 1 до 500") {
 		t.Errorf("%d", a.status)
 	}
 	if a := w.signIn(t, "ivan").get("/ledger", ruHeader...); a.status != 403 || !strings.Contains(a.body, "права") {

@@ -34,6 +34,7 @@ type server struct {
 	secure  bool   // the public address is https
 	framed  bool   // pages may stand in a frame of another site
 	policy  string // Content-Security-Policy
+	counts  statsCache
 	pages   *template.Template
 	logins  *guard
 	hashing hashing
@@ -69,6 +70,7 @@ func (s *server) routes() []route {
 		{"GET /agent", signed, s.agentPage},
 		{"GET /agent/recent", signed, s.agentRecent},
 		{"GET /{$}", console, s.overviewPage},
+		{"GET /calls", console, s.callsPage},
 		{"GET /calls/{id}", console, s.callPage},
 		{"GET /deliveries", console, s.deliveriesPage},
 		{"GET /ledger", console, s.ledgerPage},
@@ -80,6 +82,7 @@ func (s *server) routes() []route {
 		{"POST /api/v1/calls", signed, s.apiDial},
 		{"GET /api/v1/calls/{id}", signed, s.apiCall},
 		{"GET /api/v1/cards", signed, s.apiCards},
+		{"GET /api/v1/stats", console, s.apiStats},
 		{"GET /api/v1/deliveries", console, s.apiDeliveries},
 		{"GET /api/v1/ledger", console, s.apiLedger},
 		{"GET /api/v1/integrations", console, s.apiIntegrations},

@@ -77,7 +77,8 @@ func (w *world) Calls(_ context.Context, q CallQuery) ([]bridge.Call, string, er
 			continue
 		}
 		if q.Extension != "" && !takesPart(&c, q.Extension) || q.Outcome != "" && c.Outcome != q.Outcome ||
-			q.Direction != "" && c.Direction != q.Direction || q.Client != "" && c.Client != q.Client {
+			q.Direction != "" && c.Direction != q.Direction || q.Line != "" && c.Line != q.Line || q.Digits != "" && !strings.Contains(string(c.Client), q.Digits) ||
+			!q.From.IsZero() && (c.StartedAt.Before(q.From) || !c.StartedAt.Before(q.To)) || q.Client != "" && c.Client != q.Client {
 			continue
 		}
 		if len(out) == q.Limit {
@@ -162,6 +163,27 @@ func (w *world) SetDoNotDisturb(_ context.Context, ext string, on bool) error {
 	return nil
 }
 
+// stats is a working day, with more at noon.
+func (w *world) stats(_ context.Context, from, to time.Time, slot time.Duration) (Stats, error) {
+	s := Stats{Missed: 9, Returned: 6}
+	for i := range int(to.Sub(from) / slot) {
+		n := int64(12 - abs(i-13))
+		if n <= 0 {
+			continue
+		}
+		s.Slots = append(s.Slots, SlotCount{i, bridge.In, bridge.Answered, n}, SlotCount{i, bridge.Out, bridge.Answered, n / 2}, SlotCount{i, bridge.In, bridge.Missed, n / 4}, SlotCount{i, bridge.Out, bridge.Failed, n / 6})
+	}
+	for i, n := range []int64{20, 31, 17, 8, 3, 1, 1} {
+		s.Waits = append(s.Waits, WaitCount{i, bridge.Answered, n}, WaitCount{i, bridge.Missed, int64(i)})
+	}
+	for i := range 200 {
+		s.Latency = append(s.Latency, int64(6+i*i/160))
+	}
+	return s, nil
+}
+
+func abs(n int) int { return max(n, -n) }
+
 var ruNumber = regexp.MustCompile(`^\+7(\d{3})(\d{3})(\d\d)(\d\d)$`)
 
 var names = map[string]string{"101": "Иван Петров", "102": "Мария Смирнова", "103": "Олег Ким"}
@@ -195,6 +217,10 @@ func newWorld(t testing.TB) *world {
 		PBXs: func() []PBX {
 			return []PBX{{ID: "office", Kind: "asterisk", Connected: true, LastEvent: bridge.At(time.Now())}}
 		},
+		Names: func() ([]bridge.Line, []bridge.Employee) {
+			return []bridge.Line{{Number: "+74951234567", Name: "Сайт"}}, []bridge.Employee{{Extension: "101", Name: names["101"]}, {Extension: "102", Name: names["102"]}}
+		},
+		Stats:    w.stats,
 		Missing:  func(context.Context) []string { w.mu.Lock(); defer w.mu.Unlock(); return w.missing },
 		Employee: func(e string) string { return names[e] }, Number: format,
 		Line: func(n string) bridge.Line {

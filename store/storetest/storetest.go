@@ -49,6 +49,7 @@ func Run(t *testing.T, dsn func(testing.TB) string) {
 		{"hold", testHold},
 		{"ledger", testLedger},
 		{"around", testAround},
+		{"stats", testStats},
 		{"safety", testSafety},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.f(t, dsn) })

@@ -11,18 +11,20 @@
       t.textContent = Math.floor(n / 60) + ":" + String(n % 60).padStart(2, "0");
     }
   }
-  const live = document.querySelector("[data-refresh]");
-  let busy = false;
-  async function refresh() {
-    if (busy || document.hidden || live.contains(document.activeElement) && document.activeElement.matches("a")) return;
-    busy = true;
-    try {
-      const r = await fetch(live.dataset.refresh, { headers: { Accept: "text/html" } });
-      if (r.redirected) location.reload();
-      else if (r.ok) { live.innerHTML = await r.text(); timers(); }
-    } catch (_) { /* the next round tries again */ } finally { busy = false; }
+  function keep(part) {
+    let busy = false;
+    setInterval(async function () {
+      // What is being read or used must not change under the hand.
+      if (busy || document.hidden || part.querySelector("details[open]") || part.contains(document.activeElement) && document.activeElement.matches("a, summary")) return;
+      busy = true;
+      try {
+        const r = await fetch(part.dataset.refresh, { headers: { Accept: "text/html" } });
+        if (r.redirected) location.reload();
+        else if (r.ok) { part.innerHTML = await r.text(); timers(); }
+      } catch (_) { /* the next round tries again */ } finally { busy = false; }
+    }, Number(part.dataset.every) * 1000);
   }
   timers();
   setInterval(timers, 1000);
-  if (live) setInterval(refresh, 3000);
+  for (const part of document.querySelectorAll("[data-refresh]")) keep(part);
 })();

@@ -1,0 +1,44 @@
+package app
+
+import (
+	"context"
+	"time"
+
+	"callbridge/bridge"
+	"callbridge/bridge/web"
+)
+
+// names lists our lines, in the spelling calls have, and the employees.
+func (s site) names() ([]bridge.Line, []bridge.Employee) {
+	p := s.a.plan.Load()
+	lines := make([]bridge.Line, len(p.settings.Lines))
+	for i, l := range p.settings.Lines {
+		l.Number = s.a.lineNumber("", l.Number)
+		lines[i] = l
+	}
+	return lines, p.employees
+}
+
+// stats counts what the overview shows.
+func (s site) stats(ctx context.Context, from, to time.Time, slot time.Duration) (web.Stats, error) {
+	var out web.Stats
+	slots, err := s.a.db.CallSlots(ctx, from, to, slot)
+	if err != nil {
+		return out, err
+	}
+	for _, x := range slots {
+		out.Slots = append(out.Slots, web.SlotCount{Slot: x.Slot, Direction: x.Direction, Outcome: x.Outcome, Count: x.Count})
+	}
+	waits, err := s.a.db.Waits(ctx, from, to, web.WaitLimits())
+	if err != nil {
+		return out, err
+	}
+	for _, x := range waits {
+		out.Waits = append(out.Waits, web.WaitCount{Bucket: x.Bucket, Outcome: x.Outcome, Count: x.Count})
+	}
+	if out.Missed, out.Returned, err = s.a.db.Returned(ctx, from, to); err != nil {
+		return out, err
+	}
+	out.Latency, err = s.a.db.CardLatencies(ctx, from, to)
+	return out, err
+}

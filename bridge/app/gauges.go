@@ -22,7 +22,7 @@ type gauges struct {
 
 	deliveries, oldest, imbalance, up              *prometheus.Desc
 	connected, lastEvent                           *prometheus.Desc
-	active, staffAt, staffAge, staff, bad, refused *prometheus.Desc
+	active, held, staffAt, staffAge, staff, bad, refused *prometheus.Desc
 }
 
 type ledgerNow struct {
@@ -41,6 +41,7 @@ type pbxNow struct {
 type integrationNow struct {
 	id      string
 	active  bool
+	held    bool // switched on, but the CRM refuses the credentials
 	staffAt time.Time // of the last list of employees that was believed; zero: none yet
 	// staffAge is the age of that list, or of the program if there was none.
 	staffAge time.Duration
@@ -61,6 +62,7 @@ func newGauges(read func(context.Context) (ledgerNow, error), pbxs func() []pbxN
 		connected:  desc("pbx_connected", "1 if events come in from the PBX.", "pbx"),
 		lastEvent:  desc("pbx_last_event_age_seconds", "Time since the last event of the PBX; since the start if there was none.", "pbx"),
 		active:     desc("integration_active", "1 if deliveries go to the integration, 0 if it is off, held or cannot be opened.", "integration"),
+		held:       desc("integration_held", "1 if the integration is switched on and the CRM has refused its credentials, so that everything for it waits.", "integration"),
 		staffAt:    desc("employee_sync_timestamp_seconds", "Time of the last list of employees that was taken over; 0: none yet.", "integration"),
 		staffAge:   desc("employee_sync_age_seconds", "Age of that list; since the start if there was none.", "integration"),
 		staff:      desc("employees", "Extensions joined to a user of the CRM.", "integration"),
@@ -72,7 +74,7 @@ func newGauges(read func(context.Context) (ledgerNow, error), pbxs func() []pbxN
 // Describe and Collect make gauges a prometheus.Collector.
 func (g *gauges) Describe(c chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{g.deliveries, g.oldest, g.imbalance, g.up, g.connected, g.lastEvent,
-		g.active, g.staffAt, g.staffAge, g.staff, g.bad, g.refused} {
+		g.active, g.held, g.staffAt, g.staffAge, g.staff, g.bad, g.refused} {
 		c <- d
 	}
 }
@@ -88,6 +90,7 @@ func (g *gauges) Collect(c chan<- prometheus.Metric) {
 	}
 	for _, i := range g.integrations() {
 		set(g.active, one(i.active), i.id)
+		set(g.held, one(i.held), i.id)
 		at := 0.0
 		if !i.staffAt.IsZero() {
 			at = float64(i.staffAt.UnixMilli()) / 1000
@@ -132,6 +135,7 @@ func (a *App) integrationsNow() []integrationNow {
 		n := integrationNow{id: in.ID}
 		if t := a.targetOf(in.ID); t != nil {
 			n.active = t.active && !t.held.Load()
+			n.held = in.Active && (t.held.Load() || !t.accepted)
 			n.staffAt = bridge.AtMilli(t.staffAt.Load()).Time
 			n.refused = t.shrunken.Load()
 			n.staffAge = time.Since(a.orBegan(n.staffAt))

@@ -39,7 +39,7 @@ func newTestMetrics(read func(context.Context) (ledgerNow, error)) (*metrics, *p
 // hub's and stands in the test of the whole program), and those F-23 needs.
 var ofTheDesign = []string{
 	"events_received_total", "calls_total", "event_to_card_seconds", "cards_sent_total", "cards_confirmed_total", "cards_dropped_total",
-	"routing_seconds", "deliveries", "delivery_attempts_total", "delivery_seconds", "delivery_oldest_waiting_seconds", "integration_active",
+	"routing_seconds", "deliveries", "delivery_attempts_total", "delivery_seconds", "delivery_oldest_waiting_seconds", "integration_active", "integration_held",
 	"employee_sync_timestamp_seconds", "employee_sync_age_seconds", "employees", "employee_issues", "employee_list_refused",
 	"pbx_last_event_age_seconds", "pbx_connected", "gaps_repaired_total", "ledger_imbalance", "store_readable", "build_info",
 }

@@ -35,6 +35,7 @@ type target struct {
 	trouble  atomic.Pointer[string]
 	worker   *deliver.Worker
 	active   bool // its worker runs
+	accepted bool // the CRM has not refused the credentials, as the store knew when it was opened
 	stop     context.CancelFunc
 	done     sync.WaitGroup
 }
@@ -88,7 +89,7 @@ func (a *App) openTarget(ctx context.Context, in bridge.Integration, employees [
 		}
 		zone = z
 	}
-	t := &target{settings: in, print: fingerprint(in, employees, st), driver: d, zone: zone, stop: func() {}}
+	t := &target{settings: in, accepted: st.Active, print: fingerprint(in, employees, st), driver: d, zone: zone, stop: func() {}}
 	env := crm.Env{Integration: in.ID, HTTP: &http.Client{Transport: a.opts.Transport, Timeout: 30 * time.Second},
 		Log: a.log.With("integration", in.ID), Zone: zone, Country: a.cfg.Country, PublicURL: a.cfg.PublicURL,
 		State: st.Token, Now: time.Now,

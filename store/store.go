@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // driver "pgx"
@@ -30,6 +31,8 @@ type DB struct {
 	log      *slog.Logger
 	group    group
 	past     past
+	ownMu    sync.Mutex
+	ownership
 }
 
 // readers is the size of SQLite's read pool: enough for pages and metrics
@@ -100,7 +103,7 @@ func (db *DB) openSQLite(path string) error {
 	}
 	r.SetMaxOpenConns(readers)
 	r.SetMaxIdleConns(readers)
-	db.w, db.r = w, r
+	db.w, db.r, db.path = w, r, path
 	return nil
 }
 
@@ -122,7 +125,7 @@ func (db *DB) Close() error {
 	if db.r != db.w {
 		err = errors.Join(err, db.r.Close())
 	}
-	return err
+	return errors.Join(err, db.disown())
 }
 
 // Ping proves that the database can be read and written now: a full disk or a

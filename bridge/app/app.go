@@ -185,6 +185,13 @@ func (a *App) prepare(ctx context.Context) error {
 // Start listens, connects and works. It returns as soon as the pages can be
 // opened; PBXs and CRMs are connected in the background (D-16).
 func (a *App) Start() error {
+	freed, err := a.db.Own(a.work)
+	if err != nil {
+		return err
+	}
+	if freed > 0 {
+		a.log.Info("deliveries that were under way when the program ended are looked up now", "deliveries", freed)
+	}
 	l := a.opts.Listener
 	if l == nil {
 		var err error

@@ -18,7 +18,10 @@ package retailcrm
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
+	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -56,6 +59,8 @@ var (
 		Help: "Symbolic codes of status groups, with commas. Группы статусов закрытых заказов, через запятую."}
 	fieldModule = setting.Field{Name: "module_code", Label: "Telephony module",
 		Help: "Symbolic code of the integration that holds the extensions, if there is one. Код модуля телефонии с внутренними номерами."}
+	fieldRate = setting.Field{Name: "requests_per_second", Label: "Requests per second",
+		Help: "0 means no limit. Empty: just below the vendor's limits, and no limit for a sandbox on this machine. Пусто: чуть меньше лимита retailCRM."}
 )
 
 // Driver is retailCRM for the settings.
@@ -63,7 +68,7 @@ var Driver = crm.Driver{
 	Name:  "retailcrm",
 	Title: "retailCRM",
 	Fields: []setting.Field{fieldURL, fieldKey, fieldSite, fieldAdmin, fieldPhone, fieldSearch, fieldNotify, fieldStatus, fieldMethod,
-		fieldMissed, fieldClosed, fieldModule},
+		fieldMissed, fieldClosed, fieldModule, fieldRate},
 	Open: open,
 }
 
@@ -92,6 +97,24 @@ type client struct {
 // little less, because the way to the server is not even.
 var limits = []crm.Limit{{Prefix: "/api/", PerSecond: 9.5}, {Prefix: "/api/v5/telephony/", PerSecond: 38}}
 
+// limitsOf reads the setting. One number is for all paths.
+func limitsOf(text, base string) ([]crm.Limit, error) {
+	if text == "" {
+		if u, err := url.Parse(base); err == nil && (u.Hostname() == "localhost" || net.ParseIP(u.Hostname()).IsLoopback()) {
+			return nil, nil
+		}
+		return limits, nil
+	}
+	n, err := strconv.ParseFloat(strings.Replace(text, ",", ".", 1), 64)
+	switch {
+	case err != nil || n < 0:
+		return nil, fmt.Errorf("requests_per_second: %q is no number such as 9.5", text)
+	case n == 0:
+		return nil, nil
+	}
+	return []crm.Limit{{Prefix: "/api/", PerSecond: n}}, nil
+}
+
 func open(env crm.Env, v setting.Values) (crm.Client, error) {
 	if env.Zone == nil {
 		env.Zone = time.UTC
@@ -101,8 +124,12 @@ func open(env crm.Env, v setting.Values) (crm.Client, error) {
 	}
 	base := strings.TrimRight(strings.TrimSpace(v.Get(fieldURL)), "/")
 	key := strings.TrimSpace(v.Get(fieldKey))
+	rates, err := limitsOf(v.Get(fieldRate), base)
+	if err != nil {
+		return nil, err
+	}
 	api := crm.NewAPI(env, crm.APIOptions{
-		Name: "retailcrm", Base: base, Secrets: []string{key}, Limits: limits, Classify: classify,
+		Name: "retailcrm", Base: base, Secrets: []string{key}, Limits: rates, Classify: classify,
 		Authorize: func(r *http.Request) { r.Header.Set("X-API-KEY", key) },
 		// The server never says how long; its window is one second.
 		SlowDown: 2 * time.Second,

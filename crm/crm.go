@@ -236,3 +236,10 @@ type Manager struct {
 type Router interface {
 	PersonalManager(ctx context.Context, n bridge.Number) (Manager, error)
 }
+
+// NotKept is the error of something this CRM has no place for, whatever is
+// tried: a call without a number where calls hang on numbers. It is no
+// failure; the delivery ends as skipped, with Why.
+type NotKept struct{ Why string }
+
+func (e *NotKept) Error() string { return e.Why }

@@ -2,6 +2,7 @@ package deliver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -257,6 +258,9 @@ func (j *job) logCall(ctx context.Context) error {
 		return err
 	}
 	m, err := l.LogCall(ctx, j.key(), j.record())
+	if not, ok := errors.AsType[*crm.NotKept](err); ok {
+		return j.skip("%s", not.Why)
+	}
 	if err != nil {
 		return err
 	}

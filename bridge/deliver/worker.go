@@ -46,9 +46,9 @@ func poke(c chan struct{}) {
 	}
 }
 
-// idle is how long the worker sleeps when nothing at all is waiting; a missed
-// wake-up costs at most this.
-const idle = 30 * time.Second
+// idle is how long the worker sleeps when nothing at all is waiting. What
+// another process makes due (callbridge deliveries retry) waits at most this.
+const idle = 3 * time.Second
 
 // Run works until ctx ends or the credentials are refused. It returns after
 // the attempts under way have been written down.

@@ -108,26 +108,27 @@ func (c *client) CreateDeal(ctx context.Context, key crm.Key, n crm.NewDeal) (cr
 }
 
 // findDeal looks for the deal an earlier attempt made: among the client's,
-// else among the newest of the scheme.
+// then among the newest of the scheme. The client may have got his contact
+// since that attempt.
 func (c *client) findDeal(ctx context.Context, key crm.Key, contact crm.ContactID, program string) (string, error) {
-	var all []deal
-	var err error
+	find := func(all []deal) string {
+		for i := range all {
+			if marked(string(all[i].Description), key.ID) {
+				return string(all[i].ID)
+			}
+		}
+		return ""
+	}
 	if contact != "" {
-		all, err = c.dealsOf(ctx, contact)
-	} else {
-		all, err = list(ctx, c, "find deal", "/deal", object{"fields": dealFields, "sortBy": newestFirst,
-			"filter": object{"contentType": "TradeFilter", "id": nil, "program": link("Program", program)}}, 3,
-			func(d deal) thing { return d.thing })
-	}
-	if err != nil {
-		return "", err
-	}
-	for i := range all {
-		if marked(string(all[i].Description), key.ID) {
-			return string(all[i].ID), nil
+		all, err := c.dealsOf(ctx, contact)
+		if id := find(all); id != "" || err != nil {
+			return id, err
 		}
 	}
-	return "", nil
+	all, err := list(ctx, c, "find deal", "/deal", object{"fields": dealFields, "sortBy": newestFirst,
+		"filter": object{"contentType": "TradeFilter", "id": nil, "program": link("Program", program)}}, 10,
+		func(d deal) thing { return d.thing })
+	return find(all), err
 }
 
 // program finds the scheme by id or name; "" means the one of the settings,

@@ -177,29 +177,27 @@ func aboutWhen(err error) bool {
 }
 
 // findTodo looks for the todo an earlier attempt made: among those of the
-// client, else among the responsible's newest.
+// client, then among the newest of all. The client may have got his contact,
+// and with it another responsible, since that attempt.
 func (c *client) findTodo(ctx context.Context, key crm.Key, t todo) (string, error) {
-	path, pages := "/todo", 3
-	q := object{"fields": []string{"description"}}
+	look := func(path string, q object, pages int) (string, error) {
+		q["fields"] = []string{"description"}
+		all, err := list(ctx, c, "find todo", path, q, pages, func(x thing) thing { return x })
+		if err != nil {
+			return "", err
+		}
+		for _, x := range all {
+			if marked(string(x.Description), key.ID) {
+				return string(x.ID), nil
+			}
+		}
+		return "", nil
+	}
 	if t.contact != "" {
-		path, pages = "/contractor/"+pathID(string(t.contact))+"/todos", 20
-		q["all"] = true
-	} else {
-		q["sortBy"] = newestFirst
-		if t.responsible != "" {
-			q["filter"] = object{"contentType": "TodoFilter", "id": nil, "config": object{"contentType": "FilterConfig",
-				"termGroup": object{"contentType": "FilterTermGroup", "join": "and", "terms": []any{object{"contentType": "FilterTermRef",
-					"field": "responsible", "comparison": "equals", "value": []any{link("Employee", string(t.responsible))}}}}}}
+		id, err := look("/contractor/"+pathID(string(t.contact))+"/todos", object{"all": true}, 20)
+		if id != "" || err != nil {
+			return id, err
 		}
 	}
-	all, err := list(ctx, c, "find todo", path, q, pages, func(x thing) thing { return x })
-	if err != nil {
-		return "", err
-	}
-	for _, x := range all {
-		if marked(string(x.Description), key.ID) {
-			return string(x.ID), nil
-		}
-	}
-	return "", nil
+	return look("/todo", object{"sortBy": newestFirst}, 10)
 }

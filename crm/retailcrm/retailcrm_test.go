@@ -2,6 +2,7 @@ package retailcrm
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"reflect"
@@ -224,11 +225,13 @@ func TestPopupFollowsTheRingingPhones(t *testing.T) {
 	})
 }
 
-func TestWithheldNumberIsRefusedWithoutARequest(t *testing.T) {
+func TestWithheldNumberIsNoFailure(t *testing.T) {
 	test(t, retailcrmtest.Options{}, nil, func(t *testing.T, f *retailcrmtest.Fake, c *client) {
 		r := crmtest.Record("", "", "11")
 		_, err := c.LogCall(t.Context(), crm.Key{ID: "k"}, r)
-		wantKind(t, err, fault.Invalid)
+		if _, ok := errors.AsType[*crm.NotKept](err); !ok {
+			t.Errorf("a call without a number: %v", err)
+		}
 		_, err = c.Popup(t.Context(), crm.Key{ID: "k"}, bridge.OnRing, r)
 		wantKind(t, err, fault.Invalid)
 		if n := len(f.RequestLog()); n != 0 {

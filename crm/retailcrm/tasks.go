@@ -70,8 +70,7 @@ func (c *client) findTask(ctx context.Context, key crm.Key, t crm.NewTask, doc m
 	if t.Record != nil && !t.Record.Call.StartedAt.IsZero() {
 		since = t.Record.Call.StartedAt.Time
 	}
-	q := url.Values{
-		"filter[performers][]":  {string(t.Responsible)},
+	q := url.Values{ // not by performer: the responsible may have changed since that attempt
 		"filter[createdAtFrom]": {since.In(c.env.Zone).AddDate(0, 0, -1).Format(time.DateOnly)},
 	}
 	rows, err := list[task](ctx, c, "look for task", "/api/v5/tasks", "tasks", q)

@@ -113,7 +113,7 @@ func (c *client) LogCall(ctx context.Context, key crm.Key, r crm.CallRecord) (cr
 	const op = "upload calls"
 	typ, known := direction(&r.Call)
 	if !known || r.Call.Client == "" {
-		return crm.Made{}, invalid(op, "the CRM keeps only calls with a client's number")
+		return crm.Made{}, &crm.NotKept{Why: "retailCRM keeps only calls with a client's number"}
 	}
 	call := uploadedCall{
 		Date: c.callDate(r.Call.StartedAt.Time), Type: typ, Phone: c.number(r.Call.Client), Result: result(&r.Call),

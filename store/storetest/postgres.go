@@ -36,6 +36,9 @@ func Main(m *testing.M) {
 	}
 	code := m.Run()
 	cluster.stop()
+	for _, f := range cleanups {
+		f()
+	}
 	os.Exit(code)
 }
 
@@ -235,3 +238,8 @@ func version(dir string) int {
 	n, _ := strconv.Atoi(strings.TrimPrefix(filepath.Dir(dir), "/usr/lib/postgresql/")) // 0 for what is no number
 	return n
 }
+
+// Cleanup has f run by Main after all tests.
+func Cleanup(f func()) { cleanups = append(cleanups, f) }
+
+var cleanups []func()

@@ -432,3 +432,6 @@ func newUUID() string {
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
+
+// Channels returns the ids of all channels the call has in its course.
+func (p *Playing) Channels() []string { return slices.Clone(p.cast.ids) }

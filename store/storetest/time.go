@@ -1,0 +1,37 @@
+package storetest
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"strings"
+
+	"callbridge/store"
+)
+
+// PassTime is some hours at once for deliveries: whatever waits for its next
+// try is due. leases ends those of workers that died, too.
+func PassTime(ctx context.Context, dsn string, leases bool) (err error) {
+	driver, name := "pgx", dsn
+	if path, ok := strings.CutPrefix(dsn, "sqlite:"); ok {
+		driver, name = "sqlite", "file:"+path+"?_pragma=busy_timeout(5000)&_txlock=immediate"
+	}
+	db, err := sql.Open(driver, name)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	list := []string{`UPDATE deliveries SET next_at = 0 WHERE state IN ('waiting', 'trying') AND state = 'waiting' AND next_at > 0`,
+		`UPDATE lanes SET due_at = 0 WHERE due_at > 0`}
+	if leases {
+		list = append(list, `UPDATE deliveries SET lease_until = 0 WHERE state IN ('waiting', 'trying') AND state = 'trying'`)
+	}
+	for _, q := range list {
+		if _, err := db.ExecContext(ctx, q); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+var _ = store.ErrNotFound // its import registers both drivers

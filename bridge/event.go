@@ -85,6 +85,10 @@ func (k EventKind) Stored() bool {
 	return true
 }
 
+// FromCallLog is the Name of a ChannelEnded that was not seen, but stands in
+// the PBX's call log: the end is right, and nobody knows who ended it.
+const FromCallLog = "call_log"
+
 // Results of DialEnded, and of transfers.
 const (
 	DialBusy        = "busy"

@@ -82,6 +82,7 @@ type App struct {
 	links      context.Context // ends first: PBXs
 	stopLinks  context.CancelFunc
 	linkWork   sync.WaitGroup
+	repairs    sync.WaitGroup // of gaps, from the PBXs' call logs
 	coreWork   sync.WaitGroup
 	stopCore   context.CancelFunc
 	writerWork sync.WaitGroup
@@ -247,8 +248,9 @@ func (a *App) Ready(ctx context.Context) []string { return site{a}.missing(ctx) 
 // listen follows one PBX until the program stops. Run ends only with its
 // context or a fault of the configuration; everything else it repairs itself.
 func (a *App) listen(p *phoneSystem) {
+	emit := a.repairing(p)
 	for a.links.Err() == nil {
-		if err := p.stream.Run(a.links, a.core.emit); err != nil && a.links.Err() == nil {
+		if err := p.stream.Run(a.links, emit); err != nil && a.links.Err() == nil {
 			a.log.Error("the link to the PBX ended; it is opened again", "pbx", p.id, "err", err)
 		}
 		select {
@@ -270,6 +272,7 @@ func (a *App) Stop(ctx context.Context) error {
 func (a *App) stop(ctx context.Context) error {
 	a.stopLinks()
 	a.linkWork.Wait()
+	a.repairs.Wait()
 	a.hub.Close()
 	var errs []error
 	if a.server != nil {

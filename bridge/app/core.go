@@ -40,6 +40,7 @@ type core struct {
 
 	mu    sync.Mutex
 	queue []bridge.Event
+	packs [][]bridge.Event // events that count together: see emitTogether
 	wake  chan struct{}
 
 	liveMu sync.RWMutex
@@ -83,7 +84,7 @@ func (c *core) run(ctx context.Context) {
 		for _, e := range events {
 			c.one(e)
 		}
-		if len(events) > 0 {
+		if c.allPacks() || len(events) > 0 {
 			continue
 		}
 		select {
@@ -92,6 +93,7 @@ func (c *core) run(ctx context.Context) {
 			for _, e := range c.take() {
 				c.one(e)
 			}
+			c.allPacks()
 			return
 		}
 	}
@@ -131,6 +133,14 @@ func (c *core) restore(pbx string, open []store.OpenCall, loose []bridge.Event, 
 }
 
 func (c *core) one(e bridge.Event) {
+	if e, arrived, ok := c.accept(e); ok {
+		c.apply([]bridge.Event{e}, arrived)
+	}
+}
+
+// accept does what an event means beside its calls, and says whether it goes
+// to the tracker.
+func (c *core) accept(e bridge.Event) (bridge.Event, time.Time, bool) {
 	c.metrics.event(e.PBX, e.Kind)
 	arrived := e.Seen.Time
 	if arrived.IsZero() {
@@ -141,7 +151,7 @@ func (c *core) one(e bridge.Event) {
 		c.asked(e)
 	case bridge.DeviceState, bridge.Registration:
 		c.phones.apply(e)
-		return // tells nothing of a call
+		return e, arrived, false // tells nothing of a call
 	case bridge.LinkUp:
 		c.metrics.gaps.WithLabelValues(e.PBX).Inc()
 		c.linked(e.PBX)
@@ -150,22 +160,33 @@ func (c *core) one(e bridge.Event) {
 			c.metrics.malformed.WithLabelValues(e.PBX).Inc()
 		}
 	}
-	if !e.Kind.Stored() {
-		return
-	}
 	if e.ID == "" {
 		e.ID = digest(&e) // an event without an id could not be stored
 	}
-	changes := c.tracker.Add(e)
-	if e.Kind == bridge.LinkUp {
-		changes = append(changes, c.closeOrphans(&e)...)
+	return e, arrived, e.Kind.Stored()
+}
+
+// apply gives events to the tracker and carries on with what they changed
+// together: nobody hears of the states between them.
+func (c *core) apply(events []bridge.Event, arrived time.Time) {
+	var changes []track.Change
+	for i := range events {
+		e := &events[i]
+		more := c.tracker.Add(*e)
+		if e.Kind == bridge.LinkUp {
+			more = append(more, c.closeOrphans(e)...)
+		}
+		changes = together(changes, more)
 	}
 	for i := range changes {
 		if changes[i].Changed() {
 			c.hub.Apply(&changes[i].Call, arrived)
 		}
 	}
-	b := store.Batch{Events: c.file(e, changes)}
+	var b store.Batch
+	for _, e := range events {
+		b.Events = append(b.Events, c.file(e, changes)...)
+	}
 	for i := range changes {
 		if changes[i].Changed() || len(changes[i].Merged) > 0 {
 			c.collect(&changes[i], &b)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"sync"
 	"time"
 
 	"callbridge/bridge"
@@ -18,6 +19,9 @@ type phoneSystem struct {
 	stream      pbx.Stream
 	status      func() linkStatus
 	routeSecret string
+	log         callLog                          // nil: none
+	channel     func(name string) bridge.Channel // what a channel's name means
+	repairing   sync.Mutex
 }
 
 // linkStatus is how a link is, whatever the kind of PBX.
@@ -74,7 +78,11 @@ func (a *App) openAsterisk(ctx context.Context, c config.PBX) (*phoneSystem, err
 	if err != nil {
 		return nil, err
 	}
-	return &phoneSystem{id: c.ID, kind: c.Kind, stream: p, routeSecret: c.RouteSecret.Reveal(), status: func() linkStatus {
+	log, err := a.openCallLog(c)
+	if err != nil {
+		return nil, err
+	}
+	return &phoneSystem{id: c.ID, kind: c.Kind, stream: p, routeSecret: c.RouteSecret.Reveal(), log: log, channel: asteriskChannel(ac), status: func() linkStatus {
 		s := p.Status()
 		return linkStatus{connected: s.Connected, since: s.Since, lastEvent: s.LastEvent, problem: s.Problem}
 	}}, nil

@@ -68,9 +68,13 @@ type Recordings struct {
 	Dir string `yaml:"dir" sample:"/var/spool/asterisk/recording" doc:"Folder."`
 }
 
-// CDR says where call records are.
+// CDR says where call records are: in a file, or in a table.
 type CDR struct {
-	CSV string `yaml:"csv" sample:"/var/log/asterisk/cdr-csv/Master.csv" doc:"File of cdr_csv."`
+	CSV      string   `yaml:"csv" sample:"/var/log/asterisk/cdr-csv/Master.csv" doc:"File of cdr_csv or cdr_custom. For cdr_csv set loguniqueid=yes and newcdrcolumns=yes."`
+	Columns  []string `yaml:"columns" sample:"[start, src, dst, channel, dstchannel, disposition, duration, billsec, uniqueid, linkedid]" doc:"For cdr_custom: the columns in its order, named as in CDR(name). Empty: those of cdr_csv."`
+	Database Secret   `yaml:"database" sample:"sqlite:/var/log/asterisk/master.db" doc:"If there is no file: database of cdr_sqlite3_custom (sqlite:FILE), cdr_adaptive_odbc or cdr_pgsql (postgres://user@host/asteriskcdrdb)."`
+	Table    string   `yaml:"table" sample:"cdr" doc:"Its table; empty: cdr."`
+	TimeZone string   `yaml:"time_zone" sample:"UTC" doc:"Zone of the times in it, if it is not the PBX's (usegmtime=yes: UTC)."`
 }
 
 // Keep is the retention.
@@ -159,6 +163,9 @@ func (c *Config) normalise(dir string) {
 			p.App = DefaultApp
 		}
 		p.Recordings.Dir, p.CDR.CSV = from(dir, p.Recordings.Dir), from(dir, p.CDR.CSV)
+		if file, ok := strings.CutPrefix(p.CDR.Database.Reveal(), "sqlite:"); ok && file != "" {
+			p.CDR.Database = Secret("sqlite:" + from(dir, file))
+		}
 	}
 }
 
@@ -264,6 +271,12 @@ func (p *PBX) validate(v *faults, path string) {
 		for i, t := range p.Trunks {
 			if strings.TrimSpace(t) == "" {
 				v.add(fmt.Sprintf("%s.trunks[%d]", path, i), "is empty")
+			}
+		}
+		v.zone(path+".cdr.time_zone", p.CDR.TimeZone, false)
+		if db := p.CDR.Database.Reveal(); db != "" {
+			if !strings.HasPrefix(db, "sqlite:") && !strings.HasPrefix(db, "postgres://") && !strings.HasPrefix(db, "postgresql://") {
+				v.add(path+".cdr.database", "must begin with sqlite: or postgres://")
 			}
 		}
 		v.span(path+".ring_for", p.RingFor, 10*time.Minute)

@@ -90,6 +90,7 @@ type channel struct {
 	cause      int
 	lost       bool        // it was gone when we came back; end is when we last saw the call
 	seen       bridge.Time // the last time an event showed it
+	unseen     bool        // its end stands in the PBX's call log only
 	held       bool
 	left       bool // its phone handed the call over
 	voicemail  bool
@@ -254,7 +255,7 @@ func (f *facts) add(e *bridge.Event) {
 		}
 	case bridge.ChannelEnded:
 		if leg != nil && leg.end.IsZero() {
-			leg.end, leg.cause = e.At, e.Cause
+			leg.end, leg.cause, leg.unseen = e.At, e.Cause, e.Name == bridge.FromCallLog
 		}
 	case bridge.VariableSet:
 		if e.Name == "recording" {

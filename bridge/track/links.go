@@ -2,6 +2,7 @@ package track
 
 import (
 	"slices"
+	"time"
 
 	"callbridge/bridge"
 )
@@ -10,6 +11,7 @@ import (
 const (
 	GapLinkLost  = "link_lost"     // the connection to the PBX was lost
 	GapRestarted = "pbx_restarted" // the PBX itself was started anew
+	GapRepaired  = "call_log"      // not seen either, but the PBX's call log tells the end
 )
 
 // lived are the links' events from the time of this call. A loss just before
@@ -87,6 +89,9 @@ func (r *reducer) links(links []*bridge.Event) (gaps []bridge.Gap, restarted boo
 				if gap.Reason == "" {
 					gap.Reason = GapLinkLost
 				}
+				if gap.Reason == GapLinkLost && r.logged(l) {
+					gap.Reason = GapRepaired
+				}
 				gaps = append(gaps, gap)
 			}
 			lost = l
@@ -153,6 +158,17 @@ func (r *reducer) alive(l *bridge.Event) bool {
 		return false
 	}
 	return living || end.After(from(l).Time)
+}
+
+// logged says whether the call log tells how the call ended in the gap.
+func (r *reducer) logged(l *bridge.Event) bool {
+	for i := range r.f.chans {
+		c := &r.f.chans[i]
+		if c.unseen && !c.helper && !c.end.Before(from(l).Time) && (l.To.IsZero() || !c.end.After(l.To.Add(time.Second))) {
+			return true
+		}
+	}
+	return false
 }
 
 // lastSeen is the call's last event until then.

@@ -170,6 +170,27 @@ func (r *reducer) failed(root *channel) (bridge.Reason, int) {
 	return bridge.NoAnswer, cause
 }
 
+// unseen corrects what cannot be known of an end that only the PBX's call log
+// tells: who hung up, and whether a caller without a phone was refused or left.
+func (r *reducer) unseen(call *bridge.Call, root *channel, answered bool) {
+	if answered || call.Reason == bridge.Voicemail {
+		return
+	}
+	for _, l := range r.legs {
+		if l != root {
+			return // what became of the phones is logged
+		}
+	}
+	switch {
+	case call.Queue != "":
+		call.Reason = bridge.AbandonedQueue
+	case root.up:
+		call.Reason = bridge.AbandonedIVR
+	case causeReason(root.cause) == "":
+		call.Reason = bridge.ReasonUnknown
+	}
+}
+
 // hungUpBy says whose side ended the call: the first channel of those that
 // were in it to the last whose own side asked for the end. The PBX's own
 // requests are marked soft and count for nobody (reference/ari.md 5.6).

@@ -97,6 +97,8 @@ func (r *reducer) reduce(g *group, links []*bridge.Event) (call bridge.Call, ok 
 				call.Reason = bridge.PBXRestarted
 			}
 		}
+	} else if root.unseen && root.hang.IsZero() {
+		r.unseen(&call, root, answer != nil)
 	} else {
 		call.HungUpBy = r.hungUpBy(&call, root, answer != nil)
 		if f.restart && answer == nil && call.HungUpBy == bridge.ByPBX {

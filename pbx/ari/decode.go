@@ -80,6 +80,11 @@ func (d *Decoder) Decode(raw []byte) (e bridge.Event, useful bool, err error) {
 	return e, e.Kind.Stored(), nil
 }
 
+// Channel says what a channel's name tells: phone, outside line or helper.
+func (d *Decoder) Channel(name string) bridge.Channel {
+	return *d.channel(&wireChannel{ID: name, Name: name})
+}
+
 // ignored are the types that say nothing we use; they are not decoded beyond
 // their type. Most of the traffic of an unfiltered connection is here.
 var ignored = map[string]bool{

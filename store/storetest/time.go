@@ -27,8 +27,14 @@ func PassTime(ctx context.Context, dsn string, leases bool) (err error) {
 		list = append(list, `UPDATE deliveries SET lease_until = 0 WHERE state IN ('waiting', 'trying') AND state = 'trying'`)
 	}
 	for _, q := range list {
-		if _, err := db.ExecContext(ctx, q); err != nil {
-			return err
+		for try := 0; ; try++ {
+			_, err := db.ExecContext(ctx, q)
+			if err == nil {
+				break
+			}
+			if try == 9 || !strings.Contains(err.Error(), "40P01") { // met the workers the other way round
+				return err
+			}
 		}
 	}
 	return nil

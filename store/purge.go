@@ -34,6 +34,11 @@ func (db *DB) Purge(ctx context.Context, r Retention) (Purged, error) {
 	}
 	if ms := milli(r.Calls); ms > 0 {
 		p.Calls, err = db.purge(ctx, func(t *tx) (int64, error) { return t.purgeCalls(ms) })
+		if err == nil {
+			_, err = db.purge(ctx, func(t *tx) (int64, error) {
+				return t.changed(`DELETE FROM route_decisions WHERE id IN (SELECT id FROM route_decisions WHERE at < ? LIMIT ?)`, ms, purgeChunk)
+			})
+		}
 	}
 	return p, err
 }

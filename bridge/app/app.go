@@ -88,6 +88,7 @@ type App struct {
 	writerWork sync.WaitGroup
 	stopWriter context.CancelFunc
 	lookupWork sync.WaitGroup
+	dndMu      sync.Mutex // orders what the PBX tells of do-not-disturb in the store
 	housework  sync.WaitGroup
 	stopOnce   sync.Once
 }
@@ -144,7 +145,7 @@ func (a *App) prepare(ctx context.Context) error {
 	a.lookups = newLookups(a)
 	a.core = &core{log: a.log, hub: a.hub, writer: a.writer, metrics: a.metrics, phones: a.phones,
 		tracker: track.New(track.Options{Number: a.number, OwnNumber: a.ownNumber}), plan: func() *plan { return &a.plan.Load().plan },
-		asked: a.asked, changed: a.lookups.changed, linked: a.linked, wake: make(chan struct{}, 1), live: map[string]bridge.Call{},
+		asked: a.asked, dnd: a.dndTold, changed: a.lookups.changed, linked: a.linked, wake: make(chan struct{}, 1), live: map[string]bridge.Call{},
 		loose: map[string]bridge.Event{}, orphans: map[string][]bridge.Call{}}
 	a.router = a.newRouter()
 	if err := a.loadSettings(ctx); err != nil {
@@ -345,7 +346,7 @@ func (a *App) webDeps() web.Deps {
 	s := site{a}
 	return web.Deps{Log: a.log, Key: a.opts.Key, PublicURL: a.cfg.PublicURL, Zone: a.zone, Version: a.opts.Version, Demo: a.opts.Demo,
 		Users: s, Sessions: s, Calls: s, Ledger: s, Client: s.client, Hub: a.hub, Live: a.core.liveCalls, Integrations: s.integrations, PBXs: s.pbxs,
-		Missing: s.missing, Dialer: a, Presence: a, Route: s.route, Line: a.line, Employee: a.employee,
+		Missing: s.missing, Dialer: a, Presence: a, Route: s.route, Routes: s.routes, Line: a.line, Employee: a.employee,
 		Parse:   func(t string) bridge.Number { return a.number("", t) },
 		Number:  func(n string) string { return phone.Format(bridge.Number(n), "ru") },
 		Metrics: a.metricsHandler(),

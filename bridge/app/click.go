@@ -140,3 +140,21 @@ func (a *App) tellDND(ctx context.Context, ext string, on bool) {
 		cancel()
 	}
 }
+
+// dndTold takes over a switch that was turned in the PBX: from the phone, by
+// the dialplan, or by us a moment ago. It never blocks the core.
+func (a *App) dndTold(ext string, on bool) {
+	if a.hub.DND(ext) == on {
+		return
+	}
+	a.hub.SetDND(ext, on)
+	a.lookupWork.Go(func() {
+		a.dndMu.Lock() // the last writer keeps what holds by then
+		defer a.dndMu.Unlock()
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(a.work), 10*time.Second)
+		defer cancel()
+		if err := a.saveDND(ctx, ext, a.hub.DND(ext)); err != nil {
+			a.log.Warn("do-not-disturb could not be stored", "err", err)
+		}
+	})
+}

@@ -34,6 +34,8 @@ type core struct {
 	asked   func(bridge.Event)
 	changed func(*track.Change)
 	linked  func(pbx string) // the link to a PBX is there (again)
+	// dnd is told when the PBX says that a do-not-disturb switch was turned.
+	dnd     func(ext string, on bool)
 	phones  *phones
 	loose   map[string]bridge.Event  // by id: of no call yet
 	orphans map[string][]bridge.Call // by PBX: open in the store, unknown to the tracker
@@ -151,9 +153,13 @@ func (c *core) accept(e bridge.Event) (bridge.Event, time.Time, bool) {
 		c.asked(e)
 	case bridge.DeviceState, bridge.Registration:
 		c.phones.apply(e)
+		if ext, on, ok := dndOf(e); ok {
+			c.dnd(ext, on)
+		}
 		return e, arrived, false // tells nothing of a call
 	case bridge.LinkUp:
 		c.metrics.gaps.WithLabelValues(e.PBX).Inc()
+		c.phones.forget(e.PBX)
 		c.linked(e.PBX)
 	case bridge.UnknownEvent:
 		if e.Value != "" {

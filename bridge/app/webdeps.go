@@ -3,7 +3,9 @@ package app
 import (
 	"context"
 	"crypto/subtle"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -208,7 +210,27 @@ func (s site) route(ctx context.Context, q web.RouteQuestion) (web.RouteAnswer, 
 		return web.RouteAnswer{}, web.ErrForbidden
 	}
 	n, _ := phone.Parse(q.Number, s.a.cfg.CountryOf(q.PBX))
-	ans := s.a.router.Answer(ctx, route.Question{PBX: q.PBX, Client: n, Line: s.a.lineNumber(q.PBX, q.Line)})
+	question := route.Question{PBX: q.PBX, Client: n, Line: s.a.lineNumber(q.PBX, q.Line)}
+	ans := s.a.router.Answer(ctx, question)
 	s.a.metrics.routing.Observe(ans.Took.Seconds())
+	s.a.lookupWork.Go(func() { s.a.keepRoute(question, q.CallID, ans) })
 	return web.RouteAnswer{Extension: ans.Extension, Reason: ans.Why}, nil
+}
+
+// routes says why a call rang where it rang.
+func (s site) routes(ctx context.Context, c bridge.Call) ([]web.RouteDecision, error) {
+	rows, err := s.a.db.RoutesOf(ctx, c)
+	out := make([]web.RouteDecision, 0, len(rows))
+	for _, r := range rows {
+		var ans route.Answer
+		if err := json.Unmarshal([]byte(r.Data), &ans); err != nil {
+			return nil, fmt.Errorf("routing decision %s: %w", r.ID, err)
+		}
+		d := web.RouteDecision{At: r.At, Extension: ans.Extension, Why: ans.Why, TookMS: ans.Took.Milliseconds(), Steps: []web.RouteStep{}}
+		for _, st := range ans.Steps {
+			d.Steps = append(d.Steps, web.RouteStep(st))
+		}
+		out = append(out, d)
+	}
+	return out, err
 }

@@ -280,6 +280,7 @@ type callFull struct {
 	bridge.Call
 	Deliveries []bridge.Delivery `json:"deliveries"`
 	Shown      []shownView       `json:"shown"`
+	Routes     []RouteDecision   `json:"routes"`
 }
 
 type shownView struct {
@@ -291,7 +292,7 @@ type shownView struct {
 }
 
 func (s *server) fullCall(r *http.Request) (callFull, error) {
-	out := callFull{Deliveries: []bridge.Delivery{}, Shown: []shownView{}}
+	out := callFull{Deliveries: []bridge.Delivery{}, Shown: []shownView{}, Routes: []RouteDecision{}}
 	v, ctx := who(r), r.Context()
 	c, err := s.d.Calls.Call(ctx, r.PathValue("id"))
 	if err != nil {
@@ -307,6 +308,13 @@ func (s *server) fullCall(r *http.Request) (callFull, error) {
 			return out, err
 		}
 		out.Deliveries = append(out.Deliveries, list...)
+		if s.d.Routes != nil {
+			routes, err := s.d.Routes(ctx, c)
+			if err != nil {
+				return out, err
+			}
+			out.Routes = append(out.Routes, routes...)
+		}
 	}
 	receipts, err := s.d.Calls.Receipts(ctx, c.ID)
 	if err != nil {
@@ -454,11 +462,11 @@ func (s *server) routeAnswer(w http.ResponseWriter, r *http.Request) error {
 		return ErrNotFound
 	}
 	q := r.URL.Query()
-	in := RouteQuestion{PBX: r.PathValue("pbx"), Number: q.Get("number"), Line: q.Get("line"), Secret: q.Get("secret")}
+	in := RouteQuestion{PBX: r.PathValue("pbx"), Number: q.Get("number"), Line: q.Get("line"), Secret: q.Get("secret"), CallID: q.Get("call")}
 	if token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
 		in.Secret = token
 	}
-	if len(in.Number) > 64 || len(in.Line) > 64 {
+	if len(in.Number) > 64 || len(in.Line) > 64 || len(in.CallID) > 128 {
 		return invalid("number", "unknown_number")
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), routeLimit)

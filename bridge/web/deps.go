@@ -60,6 +60,8 @@ type Deps struct {
 	// Route answers "who should take this call?". It is given 1 s.
 	Route func(context.Context, RouteQuestion) (RouteAnswer, error)
 
+	// Routes says why a call rang where it rang, oldest decision first.
+	Routes func(context.Context, bridge.Call) ([]RouteDecision, error)
 	// Line and Employee give names for numbers and extensions; Number writes
 	// a number for reading. They look into memory only.
 	Line     func(number string) bridge.Line
@@ -234,7 +236,26 @@ type RouteQuestion struct {
 	PBX    string
 	Number string // the client's, as the PBX gave it
 	Line   string
+	CallID string // the PBX's own id of the call, "" if not told
 	Secret string // as sent: Bearer token or ?secret=
+}
+
+// RouteDecision is an answer that was given, with everybody considered.
+type RouteDecision struct {
+	At        bridge.Time `json:"at"`
+	Extension string      `json:"extension"` // "" = the PBX's own scenario
+	Why       string      `json:"why"`
+	TookMS    int64       `json:"took_ms"`
+	Steps     []RouteStep `json:"steps"`
+}
+
+// RouteStep is somebody who was considered, or a source that was not reached.
+type RouteStep struct {
+	Extension string `json:"extension,omitempty"`
+	Name      string `json:"name,omitempty"`
+	Right     string `json:"right,omitempty"`
+	Chosen    bool   `json:"chosen,omitempty"`
+	Skipped   string `json:"skipped,omitempty"` // why he was passed over
 }
 
 // RouteAnswer is the extension, "" for the PBX's own scenario, and why.

@@ -3,6 +3,7 @@ package web
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,7 +32,7 @@ func note(text string) string {
 	if t := rules.Explain(text, "ru"); t != text {
 		return t
 	}
-	for _, n := range notes {
+	for _, n := range slices.Concat(notes, routeNotes) {
 		m := n.is.FindStringSubmatch(text)
 		if m == nil {
 			continue
@@ -45,11 +46,14 @@ func note(text string) string {
 	return text
 }
 
-// notes are what delivery and the ledger write beside a row, in Russian.
-var notes = []struct {
+// translation is an English sentence with its facts, and the Russian one.
+type translation struct {
 	is *regexp.Regexp
 	ru string
-}{
+}
+
+// notes are what delivery and the ledger write beside a row, in Russian.
+var notes = []translation{
 	{regexp.MustCompile(`^the integration is off$`), "интеграция выключена"},
 	{regexp.MustCompile(`^the integration is off, and a pop-up later would be of no use$`), "интеграция выключена, а всплывающая карточка потом уже не нужна"},
 	{regexp.MustCompile(`^switched off by hand$`), "выключено вручную"},

@@ -197,6 +197,7 @@ type callView struct {
 	Call       bridge.Call
 	Deliveries []deliveryView
 	Shown      []shownView
+	Routes     []RouteDecision
 	Story      []storyLine
 }
 
@@ -219,7 +220,7 @@ func (s *server) callPage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	v := callView{Call: full.Call, Shown: full.Shown}
+	v := callView{Call: full.Call, Shown: full.Shown, Routes: full.Routes}
 	for _, d := range full.Deliveries {
 		tries, err := s.d.Ledger.Attempts(r.Context(), d.ID)
 		if err != nil {

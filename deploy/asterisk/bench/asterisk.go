@@ -39,7 +39,7 @@ bridge_builtin_features bridge_builtin_interval_features bridge_holding bridge_n
 codec_alaw codec_ulaw codec_resample codec_gsm format_pcm format_gsm format_sln format_wav
 pbx_config app_dial app_exec app_mixmonitor app_playback app_queue app_stack app_userevent app_verbose app_cdr
 func_callerid func_cdr func_channel func_cut func_devstate func_dialplan func_env func_global func_hangupcause
-func_logic func_strings func_timeout
+func_logic func_strings func_timeout func_uri res_curl func_curl
 res_cdrel_custom cdr_custom res_clioriginate`
 
 // render writes Asterisk's configuration: the bench's own files and the

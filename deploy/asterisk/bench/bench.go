@@ -27,6 +27,7 @@ const (
 	MainLine  = "74951234567" // asks Callbridge whom to ring, else 101; also the number clients see
 	GroupLine = "78005553535" // 101 and 102 ring together
 	QueueLine = "74957654321" // the PBX answers, a queue rings 101 and 102
+	HTTPLine  = "74957654326" // asks Callbridge over HTTP whom to ring, else 101
 	DNDLine   = "74957654325" // 101, or 102 while 101 is not to be disturbed
 	BlockLine = "74957654323" // the PBX refuses the call
 	Client    = "79161234567" // who calls, unless Options say otherwise

@@ -3,6 +3,7 @@ package bench
 import (
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -171,6 +172,7 @@ func TestScenarios(t *testing.T) {
 		record bool   // the call leaves a sound file
 		c2c    bool
 		dnd    bool
+		http   bool // the question comes over HTTP
 	}{
 		"in_answered":                {dials: []string{"101 RINGING", "101 ANSWER"}, dir: "in", record: true},
 		"in_answered_agent_hangs_up": {dials: []string{"101 ANSWER"}, dir: "in", record: true},
@@ -178,6 +180,7 @@ func TestScenarios(t *testing.T) {
 		"in_blacklisted":             {dir: "in"},
 		"in_dnd_stasis":              {dials: []string{"102 ANSWER"}, dir: "in", record: true, dnd: true},
 		"in_routed":                  {route: "103", dials: []string{"103 ANSWER"}, dir: "in", record: true},
+		"in_routed_http":             {dials: []string{"102 ANSWER"}, dir: "in", record: true, http: true},
 		"group_102_answers":          {dials: []string{"101 CANCEL", "102 ANSWER"}, dir: "in", record: true},
 		"queue_answered":             {dials: []string{"101 CANCEL", "102 ANSWER"}, dir: "in", record: true},
 		"xfer_blind":                 {dials: []string{"101 ANSWER", "103 ANSWER"}, dir: "in", record: true},
@@ -189,6 +192,21 @@ func TestScenarios(t *testing.T) {
 			r.route.Store(&want.route)
 			if want.dnd {
 				r.do(http.MethodPut, "/deviceStates/Stasis:dnd-101", url.Values{"deviceState": {"BUSY"}})
+			}
+			if want.http {
+				asked := make(chan url.Values, 1)
+				s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					asked <- r.URL.Query()
+					_, _ = w.Write([]byte("102"))
+				}))
+				defer s.Close()
+				r.post("/asterisk/variable", url.Values{"variable": {"CALLBRIDGE_URL"}, "value": {s.URL}})
+				r.post("/asterisk/variable", url.Values{"variable": {"CALLBRIDGE_SECRET"}, "value": {"se cret&"}})
+				defer func() {
+					if q := <-asked; q.Get("number") != Client || q.Get("line") != HTTPLine || q.Get("secret") != "se cret&" || q.Get("call") == "" {
+						t.Errorf("the dialplan asked %v", q)
+					}
+				}()
 			}
 			p := b.Begin(t, name, Options{Ring: 300 * time.Millisecond, Talk: 400 * time.Millisecond, Name: "Ivan"})
 			if want.c2c {

@@ -73,6 +73,10 @@ var scenarios = map[string]scenario{
 	"in_routed": func(b *Bench, o Options) []party {
 		return []party{b.phone("103", "answers", o), b.client(MainLine, "talks", o)}
 	},
+	// Somebody answers the question over HTTP with 102.
+	"in_routed_http": func(b *Bench, o Options) []party {
+		return []party{b.phone("102", "answers", o), b.client(HTTPLine, "talks", o)}
+	},
 	"group_102_answers": func(b *Bench, o Options) []party {
 		return []party{b.phone("101", "rings", o), b.phone("102", "answers", o), b.client(GroupLine, "talks", o)}
 	},

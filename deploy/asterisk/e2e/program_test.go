@@ -33,6 +33,7 @@ import (
 const (
 	adminPassword = "admin-password"
 	agentPassword = "agent-password"
+	routeSecret   = "route-secret-of-the-test"
 )
 
 // settings are what an admin of a small company would apply.
@@ -44,6 +45,7 @@ integrations:
     credentials: {url: "%s", username: bot@example.ru, password: secret}
     default_responsible: ivan@example.ru
     calls: &rules
+      personal_manager: true
       contact: {when: [answer, missed], responsible: last_talked}
       communications: [{direction: in, outcome: [answered, missed]}, {direction: out, outcome: [answered]}]
       tasks: [{direction: in, outcome: [missed], responsible: default, title: "Перезвонить {{.Client.Phone}}", due: 4h}]
@@ -119,6 +121,7 @@ pbx:
     password_file: ari.secret
     app: %s
     trunks: [%s]
+    route_secret: `+routeSecret+`
 `, listen, p.url, b.URL, b.User, b.App, b.Trunk))
 
 	p.run("apply", "-c", "callbridge.yaml", "settings.yaml")

@@ -62,19 +62,11 @@ func Open(dsn, table string, zone *time.Location) (*Table, error) {
 		return nil, errors.New("call log: the database must be named as sqlite:path or postgres://user@host/name")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("call log: %w", hide(err, dsn))
+		return nil, fmt.Errorf("call log: %w", err)
 	}
 	t.db.SetMaxOpenConns(1)
 	t.db.SetConnMaxIdleTime(time.Minute)
 	return t, nil
-}
-
-// hide keeps the password of an address out of messages.
-func hide(err error, dsn string) error {
-	if err != nil && strings.Contains(err.Error(), dsn) {
-		return errors.New("the address of the database is refused")
-	}
-	return err
 }
 
 // Close ends the connection.

@@ -83,7 +83,7 @@ func TestPostgres(t *testing.T) {
 }
 
 func TestRefusals(t *testing.T) {
-	for dsn, table := range map[string]string{"mysql://x": "", "sqlite:/nowhere/at/all.db": "", "sqlite:x": "cdr; DROP TABLE cdr", "postgres://u:secret@[::1": ""} {
+	for dsn, table := range map[string]string{"mysql://x": "", "sqlite:/nowhere/at/all.db": "", "sqlite:x": "cdr; DROP TABLE cdr"} {
 		_, err := cdrtable.Open(dsn, table, time.UTC)
 		if err == nil || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%s %s: %v", dsn, table, err)

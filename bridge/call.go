@@ -71,7 +71,8 @@ type Call struct {
 	Queue      string `json:"queue"`
 	// Agent is the extension that began the call (out, internal, click-to-call).
 	Agent string `json:"agent,omitempty"`
-	// ClickID is the request id of the click that began it (click-to-call).
+	// ClickID is the request id of the click that began it (click-to-call), or
+	// the channel's id where the PBX could not carry the request's.
 	ClickID    string      `json:"click_id,omitempty"`
 	Rang       []string    `json:"rang"`        // extensions that really rang, in order
 	AnsweredBy []string    `json:"answered_by"` // extensions that talked, in order

@@ -54,7 +54,7 @@ func (r *reducer) reduce(g *group, links []*bridge.Event) (call bridge.Call, ok 
 		call.PBXCallID = root.id
 	}
 	if strings.HasPrefix(root.id, ClickPrefix) {
-		call.ClickID = root.id
+		call.ClickID = requestOf(root.id)
 	}
 	call.Direction = r.direction(root)
 	r.parties(&call, g, root)
@@ -106,6 +106,16 @@ func (r *reducer) reduce(g *group, links []*bridge.Event) (call bridge.Call, ok 
 		}
 	}
 	return call, true
+}
+
+// requestOf takes the request id out of a channel id made for a click. Ids with
+// unusual signs became a digest there and stay what they are.
+func requestOf(id string) string {
+	req := strings.TrimPrefix(id, ClickPrefix)
+	if len(req) == 33 && req[0] == 'x' && strings.Trim(req[1:], "0123456789abcdef") == "" {
+		return id
+	}
+	return req
 }
 
 func span(from, to bridge.Time) *int64 {

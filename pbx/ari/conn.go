@@ -115,11 +115,12 @@ func (p *PBX) link(ctx context.Context, again bool, emit func(bridge.Event)) err
 		q.close()
 	}()
 	go p.ping(linkCtx, ws)
-	stop := context.AfterFunc(linkCtx, func() { _ = ws.Close() })
+	stop := context.AfterFunc(linkCtx, func() { goodbye(ws, closed) })
 	defer stop()
 
 	waiting, err := p.reconcileUntil(linkCtx, opened, emit)
 	if err == nil {
+		go p.watchApp(linkCtx, drop)
 		p.log.Info("connected", "again", again, "linkedid", p.filter.linked())
 		p.work(ctx, drop, q, waiting, emit)
 		p.clock.lost()

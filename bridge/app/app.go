@@ -74,6 +74,9 @@ type App struct {
 	broken   map[string]error // integrations that could not be opened
 	started  bool             // workers run
 
+	clickMu sync.Mutex
+	clicked map[string]time.Time // when a phone was last ordered to ring
+
 	listener net.Listener
 	server   *http.Server
 
@@ -115,7 +118,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 		return nil, fmt.Errorf("time_zone: %w", err)
 	}
 	a := &App{opts: o, cfg: o.Config, began: time.Now(), log: o.Log, zone: zone, drivers: map[string]crm.Driver{},
-		reg: prometheus.NewRegistry(), phones: newPhones(), byID: map[string]*target{}, broken: map[string]error{}}
+		reg: prometheus.NewRegistry(), phones: newPhones(), byID: map[string]*target{}, clicked: map[string]time.Time{}, broken: map[string]error{}}
 	a.live.Store(o.Config)
 	for _, d := range o.Drivers {
 		a.drivers[d.Name] = d

@@ -24,6 +24,9 @@ func (a *App) Dial(ctx context.Context, c web.Click) (web.Dialled, error) {
 	default:
 		return web.Dialled{}, &pbx.Refusal{Code: "unknown_number", Text: "This is no telephone number that can be called."}
 	}
+	if raw != "" && (raw == c.Extension || a.employee(raw) != "") {
+		return web.Dialled{}, &pbx.Refusal{Code: "unknown_number", Text: "This is the extension of a colleague: dial it on your phone."}
+	}
 	if a.hub.DND(c.Extension) {
 		return web.Dialled{}, &pbx.Refusal{Code: "do_not_disturb", Text: "Do not disturb is on for your phone: switch it off to make calls."}
 	}
@@ -39,7 +42,11 @@ func (a *App) Dial(ctx context.Context, c web.Click) (web.Dialled, error) {
 	if err != nil {
 		return web.Dialled{}, fmt.Errorf("click %s: %w", c.RequestID, err)
 	}
-	if !created {
+	if created {
+		if r := a.occupied(c.Extension); r != nil {
+			return web.Dialled{}, errors.Join(r, a.db.FinishClick(ctx, c.RequestID, "", r.Code, r.Text))
+		}
+	} else {
 		return a.repeated(ctx, click.PBXCallID, click.Code, click.Text)
 	}
 	order := pbx.Originate{RequestID: c.RequestID, Extension: c.Extension, Client: number, ClientRaw: raw, CallerID: a.callerID(c.Extension)}
@@ -63,6 +70,33 @@ func (a *App) Dial(ctx context.Context, c web.Click) (web.Dialled, error) {
 		return web.Dialled{}, err
 	}
 	return web.Dialled{PBXCallID: id}, nil
+}
+
+// clickPause is how long a phone that was just ordered to ring takes no second
+// order: until then its first call may not be seen yet.
+const clickPause = 3 * time.Second
+
+// occupied refuses an order for a phone that is in a call or was ordered to
+// ring a moment ago; nil if it is free, and then it is taken.
+func (a *App) occupied(ext string) *pbx.Refusal {
+	busy := &pbx.Refusal{Code: "busy", Text: "Your phone is in a call already."}
+	for _, c := range a.core.liveCalls() {
+		if c.Agent == ext {
+			return busy
+		}
+		for _, l := range c.Legs {
+			if l.Extension == ext && l.EndAt.IsZero() {
+				return busy
+			}
+		}
+	}
+	a.clickMu.Lock()
+	defer a.clickMu.Unlock()
+	if time.Since(a.clicked[ext]) < clickPause {
+		return busy
+	}
+	a.clicked[ext] = time.Now()
+	return nil
 }
 
 // repeated answers an order that was there before with its first result.

@@ -20,8 +20,8 @@ type gauges struct {
 	pbxs         func() []pbxNow
 	integrations func() []integrationNow
 
-	deliveries, oldest, imbalance, up              *prometheus.Desc
-	connected, lastEvent                           *prometheus.Desc
+	deliveries, oldest, imbalance, up                    *prometheus.Desc
+	connected, lastEvent                                 *prometheus.Desc
 	active, held, staffAt, staffAge, staff, bad, refused *prometheus.Desc
 }
 
@@ -41,7 +41,7 @@ type pbxNow struct {
 type integrationNow struct {
 	id      string
 	active  bool
-	held    bool // switched on, but the CRM refuses the credentials
+	held    bool      // switched on, but the CRM refuses the credentials
 	staffAt time.Time // of the last list of employees that was believed; zero: none yet
 	// staffAge is the age of that list, or of the program if there was none.
 	staffAge time.Duration

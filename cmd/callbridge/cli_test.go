@@ -228,3 +228,39 @@ func TestReplayOfABrokenStreamNamesTheLine(t *testing.T) {
 		t.Fatalf("exit code %d, stdout %q, stderr %q", code, out, errOut)
 	}
 }
+
+func TestEmptySettingsTakeNothingAwayUnasked(t *testing.T) {
+	conf := write(t, "callbridge.yaml", "listen: 127.0.0.1:0\n")
+	settings := write(t, "settings.yaml", "users: [{login: admin, role: admin, password: correct-horse}]\nemployees: [{extension: \"101\"}]\n")
+	if code, _, errOut := call(t, "", "apply", "-c", conf, settings); code != exitOK {
+		t.Fatal(errOut)
+	}
+	code, _, errOut := call(t, "\n", "apply", "-c", conf, "-")
+	if code != exitUsage || !strings.Contains(errOut, "user admin") || !strings.Contains(errOut, "extension 101") {
+		t.Fatalf("exit code %d: %s", code, errOut)
+	}
+	if _, out, _ := call(t, "", "export", "-c", conf); !strings.Contains(out, "admin") {
+		t.Fatalf("it was taken away: %s", out)
+	}
+	if code, _, errOut := call(t, "", "apply", "-c", conf, "-force", "-"); code != exitOK {
+		t.Fatalf("-force: exit code %d: %s", code, errOut)
+	}
+}
+
+func TestLostKeyIsNotReplacedByANewOne(t *testing.T) {
+	conf := write(t, "callbridge.yaml", "listen: 127.0.0.1:0\n")
+	if code, _, errOut := call(t, "", "calls", "-c", conf, "list"); code != exitOK {
+		t.Fatal(errOut)
+	}
+	key := filepath.Join(filepath.Dir(conf), "callbridge.key")
+	if err := os.Remove(key); err != nil {
+		t.Fatal(err)
+	}
+	code, _, errOut := call(t, "", "calls", "-c", conf, "list")
+	if code != exitFailed || !strings.Contains(errOut, "put your copy of the key back") {
+		t.Fatalf("exit code %d: %s", code, errOut)
+	}
+	if _, err := os.Stat(key); err == nil {
+		t.Fatal("a new key was made")
+	}
+}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -55,6 +56,9 @@ func runDeliveries(ctx context.Context, c *cli, args []string) error {
 			return err
 		}
 		fmt.Fprintf(c.out, "%d of %d deliveries wait again; the running daemon tries them within seconds.\n", n, len(ids))
+		if n == 0 {
+			return errors.New("none of them can be tried again: unknown, done, or not wanted by the rules")
+		}
 		return nil
 	case "skip":
 		n, err := e.db.SkipDeliveries(ctx, ids, *note)

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -26,9 +27,9 @@ var demoLogins = []struct {
 	login, password, extension string
 	role                       bridge.Role
 }{
-	{"admin", "demo-admin", "", bridge.Admin},
-	{"ivan", "demo-ivan", "101", bridge.Agent},
-	{"olga", "demo-olga", "102", bridge.Agent},
+	{"admin", "demoadmin", "", bridge.Admin},
+	{"ivan", "demoivan", "101", bridge.Agent},
+	{"olga", "demoolga", "102", bridge.Agent},
 }
 
 func runDemo(ctx context.Context, c *cli, args []string) error {
@@ -42,6 +43,9 @@ func runDemo(ctx context.Context, c *cli, args []string) error {
 	}
 	if len(words) > 0 {
 		return usagef("demo takes no words")
+	}
+	if *every < time.Second {
+		return usagef("-every %s: want a second or more", *every)
 	}
 	if host, _, err := net.SplitHostPort(*listen); err != nil || !net.ParseIP(host).IsLoopback() {
 		return usagef("-listen %q: the demo's passwords are public, so it listens on a loopback address only, such as 127.0.0.1:8080", *listen)
@@ -63,6 +67,9 @@ func runDemo(ctx context.Context, c *cli, args []string) error {
 	}
 	d.greet(c.out)
 	err = d.sim.Loop(ctx, arisim.LoopOptions{Clients: d.world.callers(), Phones: []string{"101", "102", "103"}, Every: *every})
+	if ctx.Err() != nil {
+		err = nil // Ctrl-C is how a demo ends
+	}
 	return errors.Join(err, d.stop())
 }
 
@@ -122,10 +129,11 @@ func (d *demoRun) start(ctx context.Context, log *slog.Logger, l net.Listener) e
 	if err != nil {
 		return err
 	}
-	hint := "Demo / демо:"
+	var logins []string
 	for _, u := range demoLogins {
-		hint += fmt.Sprintf(" %s / %s ", u.login, u.password)
+		logins = append(logins, u.login+" / "+u.password)
 	}
+	hint := strings.Join(logins, ", ")
 	if d.app, err = app.New(ctx, app.Options{Config: cfg, Key: key, Log: log, Version: version, Listener: l, Demo: hint}); err != nil {
 		return err
 	}

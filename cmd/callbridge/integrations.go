@@ -12,7 +12,6 @@ import (
 
 	"callbridge/bridge"
 	"callbridge/bridge/app"
-	"callbridge/bridge/config"
 )
 
 func runIntegrations(ctx context.Context, c *cli, args []string) error {
@@ -112,7 +111,7 @@ func (c *cli) withApp(ctx context.Context, conf string, do func(*app.App) error)
 	if err != nil {
 		return err
 	}
-	key, err := config.SecretKey(cfg.SecretKeyFile)
+	key, err := secretKey(cfg)
 	if err != nil {
 		return err
 	}

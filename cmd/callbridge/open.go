@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
+	"os"
+	"strings"
 	"time"
 
 	"callbridge/bridge"
@@ -25,6 +28,18 @@ func (c *cli) load(path string) (*config.Config, error) {
 		return nil, usagef("%s cannot be used:\n%s", path, p.Error())
 	}
 	return nil, usagef("%v\n`callbridge configdoc` prints a sample to begin with", err)
+}
+
+// secretKey reads the key, or makes it at the first start. Where there is a
+// database already, a new key would be of no use: it opens nothing in it.
+func secretKey(cfg *config.Config) ([]byte, error) {
+	if file, ok := strings.CutPrefix(cfg.Database.Reveal(), "sqlite:"); ok {
+		_, noKey := os.Stat(cfg.SecretKeyFile)
+		if st, err := os.Stat(file); err == nil && st.Size() > 0 && errors.Is(noKey, fs.ErrNotExist) {
+			return nil, fmt.Errorf("secret_key_file: %s is missing, and the database %s was made with it: put your copy of the key back", cfg.SecretKeyFile, file)
+		}
+	}
+	return config.SecretKey(cfg.SecretKeyFile)
 }
 
 // logger logs as the configuration says.
@@ -54,7 +69,7 @@ func (c *cli) open(ctx context.Context, path string) (*opened, error) {
 	if err != nil {
 		return nil, err
 	}
-	key, err := config.SecretKey(cfg.SecretKeyFile)
+	key, err := secretKey(cfg)
 	if err != nil {
 		return nil, err
 	}

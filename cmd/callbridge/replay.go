@@ -83,6 +83,9 @@ func runReplay(ctx context.Context, c *cli, args []string) error {
 			return err
 		}
 		slices.Reverse(calls)
+		if len(calls) == 0 {
+			fmt.Fprintf(c.errOut, "%s: no call in it\n", id)
+		}
 		if *asJSON {
 			if err := printJSONLines(c.out, calls); err != nil {
 				return err

@@ -29,7 +29,7 @@ func runServe(ctx context.Context, c *cli, args []string) error {
 	if err != nil {
 		return err
 	}
-	key, err := config.SecretKey(cfg.SecretKeyFile)
+	key, err := secretKey(cfg)
 	if err != nil {
 		return err
 	}

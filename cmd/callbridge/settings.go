@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
+	"callbridge/bridge"
 	"callbridge/bridge/app"
 	"callbridge/bridge/config"
 	"callbridge/bridge/web"
@@ -16,6 +18,7 @@ func runApply(ctx context.Context, c *cli, args []string) error {
 	fs := c.flags()
 	conf := fs.String("c", "callbridge.yaml", "configuration `file`")
 	note := fs.String("note", "", "why, for the list of versions")
+	force := fs.Bool("force", false, "also take away all integrations or all users")
 	check := fs.Bool("check", false, "only say whether the settings are right")
 	words, err := c.parse(fs, args)
 	if err != nil {
@@ -44,6 +47,13 @@ func runApply(ctx context.Context, c *cli, args []string) error {
 	next, more := config.Merge(next, stored)
 	if problems = append(problems, more...); len(problems) > 0 {
 		return usagef("%s cannot be used:\n%s", words[0], config.Problems(problems).Error())
+	}
+	gone := takenAway(stored, next)
+	for _, g := range gone {
+		fmt.Fprintln(c.errOut, "Taken away:", g)
+	}
+	if emptied := len(stored.Integrations) > 0 && len(next.Integrations) == 0 || len(stored.Users) > 0 && len(next.Users) == 0; emptied && !*force {
+		return usagef("%s would take away all integrations or all users; nothing was changed. If that is meant, say -force", words[0])
 	}
 	if *check {
 		_, err := fmt.Fprintln(c.out, "The settings are right; nothing was changed.")
@@ -123,4 +133,38 @@ func runConfigdoc(_ context.Context, c *cli, args []string) error {
 	}
 	_, err = io.WriteString(c.out, config.Doc())
 	return err
+}
+
+// takenAway lists what stands in old and no more in next, for people.
+func takenAway(old, next bridge.Settings) []string {
+	var out []string
+	missing := func(what string, had, has []string) {
+		for _, x := range had {
+			if !slices.Contains(has, x) {
+				out = append(out, what+" "+x)
+			}
+		}
+	}
+	ids := func(s bridge.Settings) (in, em, li, us []string) {
+		for _, x := range s.Integrations {
+			in = append(in, x.ID)
+		}
+		for _, x := range s.Employees {
+			em = append(em, x.Extension)
+		}
+		for _, x := range s.Lines {
+			li = append(li, x.Number)
+		}
+		for _, x := range s.Users {
+			us = append(us, x.Login)
+		}
+		return in, em, li, us
+	}
+	oi, oe, ol, ou := ids(old)
+	ni, ne, nl, nu := ids(next)
+	missing("integration", oi, ni)
+	missing("employee with extension", oe, ne)
+	missing("line", ol, nl)
+	missing("user", ou, nu)
+	return out
 }

@@ -180,3 +180,27 @@ func TestPage(t *testing.T) {
 		}
 	}
 }
+
+// Links of objects lead people to the object; programs get the CRM's own answer.
+func TestLinkOfAnObjectShowsIt(t *testing.T) {
+	crm := newBox()
+	crm.made = []Object{{Kind: "contact", ID: "1", Title: "Мария", CreatedAt: time.Now()}}
+	h := Handler(crm)
+	ask := func(path, accept string) (int, string) {
+		r := httptest.NewRequest(http.MethodGet, path, nil)
+		r.Header.Set("Accept", accept)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		return w.Code, w.Body.String()
+	}
+	id := crm.Objects()[0].ID
+	if code, body := ask("/crm/"+id+"/card/", "text/html,*/*"); code != http.StatusOK || !strings.Contains(body, crm.Objects()[0].Title) {
+		t.Errorf("%d: %s", code, body)
+	}
+	if code, _ := ask("/crm/999999/card/", "text/html"); code != http.StatusNotFound {
+		t.Errorf("an object that is not there: %d", code)
+	}
+	if _, body := ask("/crm/"+id+"/card/", "application/json"); strings.Contains(body, "<html") {
+		t.Error("a program got the page")
+	}
+}

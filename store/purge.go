@@ -67,7 +67,7 @@ func (t *tx) purgeCalls(before int64) (int64, error) {
 		return 0, err
 	}
 	list, args := in(ids)
-	for _, table := range []string{"deliveries", "plans", "receipts", "call_extensions", "events"} {
+	for _, table := range []string{"deliveries", "plans", "receipts", "rings", "call_extensions", "events"} {
 		if err := t.exec(`DELETE FROM `+table+` WHERE call_id IN `+list, args...); err != nil {
 			return 0, fmt.Errorf("%s: %w", table, err)
 		}

@@ -66,7 +66,9 @@ type App struct {
 	router  *route.Router
 	pbxs    []*phoneSystem
 
-	live     atomic.Pointer[config.Config] // what a reload may change: see Reload
+	live  atomic.Pointer[config.Config] // what a reload may change: see Reload
+	rings chan store.Ring
+
 	plan     atomic.Pointer[inForce]
 	targetMu sync.RWMutex
 	byID     map[string]*target
@@ -150,6 +152,8 @@ func (a *App) prepare(ctx context.Context) error {
 		tracker: track.New(track.Options{Number: a.number, OwnNumber: a.ownNumber}), plan: func() *plan { return &a.plan.Load().plan },
 		asked: a.asked, dnd: a.dndTold, changed: a.lookups.changed, linked: a.linked, wake: make(chan struct{}, 1), live: map[string]bridge.Call{},
 		loose: map[string]bridge.Event{}, orphans: map[string][]bridge.Call{}}
+	a.rings = make(chan store.Ring, 8192)
+	a.core.rang = a.rang
 	a.router = a.newRouter()
 	if err := a.loadSettings(ctx); err != nil {
 		return err
@@ -215,6 +219,7 @@ func (a *App) Start() error {
 	}
 	a.housework.Go(func() { a.watchSettings(a.work) })
 	a.housework.Go(func() { a.retention(a.work) })
+	a.housework.Go(func() { a.keepRings(a.work) })
 	a.housework.Go(func() {
 		if err := a.server.Serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {
 			a.log.Error("the web server stopped", "err", err)
@@ -354,7 +359,7 @@ func (a *App) webDeps() web.Deps {
 		Number:  func(n string) string { return phone.Format(bridge.Number(n), "ru") },
 		Metrics: a.metricsHandler(),
 		Mount:   a.mounts(),
-		Names:   s.names, Stats: s.stats,
+		Names:   s.names, Stats: s.stats, Rings: s.rings, Phones: s.phone, CaseFile: a.CaseFile,
 	}
 }
 

@@ -35,7 +35,9 @@ type core struct {
 	changed func(*track.Change)
 	linked  func(pbx string) // the link to a PBX is there (again)
 	// dnd is told when the PBX says that a do-not-disturb switch was turned.
-	dnd     func(ext string, on bool)
+	dnd func(ext string, on bool)
+	// rang is told when a phone begins to ring; it must not block.
+	rang    func(call *bridge.Call, ext string)
 	phones  *phones
 	loose   map[string]bridge.Event  // by id: of no call yet
 	orphans map[string][]bridge.Call // by PBX: open in the store, unknown to the tracker
@@ -277,6 +279,9 @@ func (c *core) collect(ch *track.Change, b *store.Batch) {
 	}
 	p := c.plan()
 	for _, ext := range ch.Rings() {
+		if c.rang != nil {
+			c.rang(&call, ext)
+		}
 		c.ask(p, &call, bridge.OnRing, ext, b)
 	}
 	if ch.Answered() {

@@ -24,6 +24,13 @@ func (m Metrics) filled() Metrics {
 	return m
 }
 
+// Tabs returns how many browsers are connected for a phone.
+func (h *Hub) Tabs(extension string) int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.byExt[extension])
+}
+
 // Connected counts the browser tabs that are connected now.
 func (h *Hub) Connected() int {
 	h.mu.Lock()

@@ -265,6 +265,12 @@ func TestConsoleInBrowser(t *testing.T) {
 	if got := b.Text(`main`); !strings.Contains(got, "43 мс") || !strings.Contains(got, "HTTP 503") || !strings.Contains(got, "calls.contact") {
 		t.Errorf("the call's page: %q", got)
 	}
+	b.Click(`.callhead .primary`)
+	b.See(`.timeline`)
+	b.Shot("console-why")
+	b.Size(390, 844)
+	b.Shot("console-why-390")
+	b.Size(1280, 900)
 	b.Go(w.server.URL + "/deliveries")
 	b.See(`table`)
 	b.Shot("console-deliveries")

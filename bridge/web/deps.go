@@ -71,6 +71,13 @@ type Deps struct {
 	Parse func(text string) bridge.Number
 	// Client gives the name of a client we know, "" else. It may ask the store.
 	Client func(context.Context, bridge.Number) string
+	// Rings says what was known when the phones of a call began to ring, Phones
+	// who may see the cards of an extension now.
+	Rings  func(ctx context.Context, callID string) ([]Ring, error)
+	Phones func(extension string) Phone
+	// CaseFile writes a call with all that is stored of it as one JSON object,
+	// personal data masked (F-19).
+	CaseFile func(ctx context.Context, callID string) ([]byte, error)
 	// Names lists our lines and employees, for choosing them.
 	Names func() ([]bridge.Line, []bridge.Employee)
 	// Stats counts the calls that began in [from, to), in slots.

@@ -72,6 +72,8 @@ func (s *server) routes() []route {
 		{"GET /{$}", console, s.overviewPage},
 		{"GET /calls", console, s.callsPage},
 		{"GET /calls/{id}", console, s.callPage},
+		{"GET /calls/{id}/why", console, s.whyPage},
+		{"GET /calls/{id}/case", console, s.caseFile},
 		{"GET /deliveries", console, s.deliveriesPage},
 		{"GET /ledger", console, s.ledgerPage},
 
@@ -81,6 +83,8 @@ func (s *server) routes() []route {
 		{"GET /api/v1/calls", signed, s.apiCalls},
 		{"POST /api/v1/calls", signed, s.apiDial},
 		{"GET /api/v1/calls/{id}", signed, s.apiCall},
+		{"GET /api/v1/calls/{id}/why", console, s.apiWhy},
+		{"GET /api/v1/calls/{id}/case", console, s.caseFile},
 		{"GET /api/v1/cards", signed, s.apiCards},
 		{"GET /api/v1/stats", console, s.apiStats},
 		{"GET /api/v1/deliveries", console, s.apiDeliveries},

@@ -31,9 +31,9 @@ func runCalls(ctx context.Context, c *cli, args []string) error {
 	}
 	switch {
 	case words[0] == "list" && len(words) == 1:
-	case words[0] == "show" && len(words) == 2:
+	case (words[0] == "show" || words[0] == "case") && len(words) == 2:
 	default:
-		return usagef("say `calls list` or `calls show ID`")
+		return usagef("say `calls list`, `calls show ID` or `calls case ID`")
 	}
 	e, err := c.open(ctx, *conf)
 	if err != nil {
@@ -49,6 +49,9 @@ func runCalls(ctx context.Context, c *cli, args []string) error {
 			return printJSONLines(c.out, calls)
 		}
 		return e.printCalls(c.out, calls)
+	}
+	if words[0] == "case" {
+		return e.writeCase(ctx, c.out, words[1])
 	}
 	call, err := e.db.Call(ctx, words[1])
 	if errors.Is(err, store.ErrNotFound) {

@@ -36,15 +36,23 @@ func runReplay(ctx context.Context, c *cli, args []string) error {
 	if len(files) == 0 {
 		return usagef("name at least one recorded stream")
 	}
+	log := slog.New(slog.DiscardHandler)
+	if *verbose {
+		log = slog.New(slog.NewTextHandler(c.errOut, nil))
+	}
+	if len(files) == 1 {
+		if f, ok, err := readCase(files[0]); err != nil || ok {
+			if err != nil {
+				return err
+			}
+			return c.replayCase(ctx, f, log, *asJSON)
+		}
+	}
 	dir, err := os.MkdirTemp("", "callbridge-replay-")
 	if err != nil {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	log := slog.New(slog.DiscardHandler)
-	if *verbose {
-		log = slog.New(slog.NewTextHandler(c.errOut, nil))
-	}
 	w := newWorld()
 	cfg := config.Default()
 	cfg.Country = *country

@@ -62,3 +62,27 @@ func testStats(t *testing.T, dsn func(testing.TB) string) {
 		t.Errorf("latencies %v, %v", ms, err)
 	}
 }
+
+// testRings proves what is kept of a ring, also when its call merged.
+func testRings(t *testing.T, dsn func(testing.TB) string) {
+	db := Open(t, dsn(t))
+	a, b := call("a", 0, "+79160000001"), call("b", 1, "+79160000001")
+	must(t, db.Commit(t.Context(), store.Batch{Events: []store.EventRow{event("e1", 0, "a"), event("e2", 1, "b")}, Calls: []bridge.Call{a, b}}))
+	rs := []store.Ring{{CallID: "a", Extension: "101", At: at(1), Tabs: 2}, {CallID: "b", Extension: "102", At: at(2), DND: true}}
+	must(t, db.SaveRings(t.Context(), rs))
+	must(t, db.SaveRings(t.Context(), append(rs, store.Ring{CallID: "a", Extension: "101", At: at(1), Tabs: 9})))
+	must(t, db.SaveRings(t.Context(), nil))
+	must(t, db.Commit(t.Context(), store.Batch{Events: []store.EventRow{event("e3", 3, "a")}, Calls: []bridge.Call{a}, Merged: map[string]string{"b": "a"}}))
+	got, err := db.Rings(t.Context(), "a")
+	want := []store.Ring{{CallID: "a", Extension: "101", At: at(1), Tabs: 2}, {CallID: "a", Extension: "102", At: at(2), DND: true}}
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("%+v, %v", got, err)
+	}
+	must(t, db.Commit(t.Context(), store.Batch{Events: []store.EventRow{event("e4", 4, "a")}, Calls: []bridge.Call{ended(a, bridge.Missed)}}))
+	if _, err := db.Purge(t.Context(), store.Retention{Calls: base.Add(24 * time.Hour)}); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := db.Rings(t.Context(), "a"); err != nil || len(got) > 0 {
+		t.Errorf("after removal %+v, %v", got, err)
+	}
+}

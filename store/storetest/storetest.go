@@ -50,6 +50,7 @@ func Run(t *testing.T, dsn func(testing.TB) string) {
 		{"ledger", testLedger},
 		{"around", testAround},
 		{"stats", testStats},
+		{"rings", testRings},
 		{"safety", testSafety},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.f(t, dsn) })

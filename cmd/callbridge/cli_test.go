@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -262,5 +263,47 @@ func TestLostKeyIsNotReplacedByANewOne(t *testing.T) {
 	}
 	if _, err := os.Stat(key); err == nil {
 		t.Fatal("a new key was made")
+	}
+}
+
+// TestSettingsSampleIsRight keeps the documented settings true: the sample is
+// accepted, and names every key there is.
+func TestSettingsSampleIsRight(t *testing.T) {
+	for _, name := range []string{"MEGAPLAN_PASSWORD", "RETAILCRM_KEY", "ADMIN_PASSWORD", "IVAN_PASSWORD"} {
+		t.Setenv(name, "correct-horse")
+	}
+	conf := write(t, "callbridge.yaml", "listen: 127.0.0.1:0\n")
+	sample := filepath.Join("..", "..", "deploy", "settings.sample.yaml")
+	if code, _, errOut := call(t, "", "apply", "-c", conf, "-check", sample); code != exitOK {
+		t.Fatal(errOut)
+	}
+	text, err := os.ReadFile(sample)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var missing []string
+	keysOf(reflect.TypeFor[bridge.Settings](), func(key string) {
+		if !strings.Contains(string(text), key+":") && key != "password_hash" {
+			missing = append(missing, key)
+		}
+	})
+	if len(missing) > 0 {
+		t.Errorf("the sample does not show the keys %q", missing)
+	}
+}
+
+// keysOf walks the YAML keys of a type.
+func keysOf(t reflect.Type, each func(string)) {
+	switch t.Kind() {
+	case reflect.Pointer, reflect.Slice:
+		keysOf(t.Elem(), each)
+	case reflect.Struct:
+		for i := range t.NumField() {
+			key, _, _ := strings.Cut(t.Field(i).Tag.Get("yaml"), ",")
+			if key != "" {
+				each(key)
+			}
+			keysOf(t.Field(i).Type, each)
+		}
 	}
 }

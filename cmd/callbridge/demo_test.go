@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
@@ -9,8 +10,10 @@ import (
 	"testing"
 	"time"
 
+	"callbridge/bridge/web"
 	"callbridge/bridge/web/webtest"
 	"callbridge/crm/sandbox"
+	"callbridge/pbx"
 	"callbridge/pbx/ari/arisim"
 )
 
@@ -181,5 +184,40 @@ func TestOutsideSurfaceOfTheDemo(t *testing.T) {
 		if res.StatusCode != http.StatusOK || !strings.Contains(body.String(), want) {
 			t.Errorf("%s: %s, without %q", path, res.Status, want)
 		}
+	}
+}
+
+// TestD19ClickRingsAPhoneOnce orders calls as a nervous finger does.
+func TestD19ClickRingsAPhoneOnce(t *testing.T) {
+	d := newDemo(t)
+	click := func(id, number string) (web.Dialled, string) {
+		r, err := d.app.Dial(t.Context(), web.Click{RequestID: id, Extension: "101", Number: number, User: "ivan"})
+		if refused, ok := errors.AsType[*pbx.Refusal](err); ok {
+			return r, refused.Code
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r, ""
+	}
+	first, code := click("r1", "+79219998877")
+	if code != "" || first.PBXCallID == "" {
+		t.Fatalf("%+v refused: %s", first, code)
+	}
+	if again, code := click("r1", "+79219998877"); code != "" || !again.Repeated || again.PBXCallID != first.PBXCallID {
+		t.Errorf("the same request again: %+v %s", again, code)
+	}
+	for id, number := range map[string]string{"r2": "+79219998877", "r3": "+79035554433"} {
+		if _, code := click(id, number); code != "busy" {
+			t.Errorf("a second order while the phone rings: %q, want busy", code)
+		}
+	}
+	for id, number := range map[string]string{"r4": "101", "r5": "102", "r6": "mother", "r7": ""} {
+		if _, code := click(id, number); code != "unknown_number" {
+			t.Errorf("%q: %q, want unknown_number", number, code)
+		}
+	}
+	if n := len(d.sim.Live()); n == 0 || n > 2 {
+		t.Errorf("%d channels live, want those of one call", n)
 	}
 }

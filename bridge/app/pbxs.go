@@ -48,22 +48,32 @@ func (a *App) openPBXs(ctx context.Context) error {
 	return nil
 }
 
+// asterisk is what the adapter is told of the configuration.
+func asterisk(c config.PBX) (ari.Config, error) {
+	ac := ari.Config{ID: c.ID, URL: c.URL, Username: c.Username, Password: c.Password.Reveal(), App: c.App, Trunks: c.Trunks,
+		Names: c.Names, Tech: c.Tech, ClickContext: c.ClickContext, OutboundCallerID: c.OutboundCallerID,
+		RingFor: time.Duration(c.RingFor), RouteArg: c.RouteArgument, RouteBudget: time.Duration(c.RouteBudget),
+		RecordingDir: c.Recordings.Dir, KeepVarsets: c.KeepVarsets}
+	if c.Phones != "" {
+		re, err := regexp.Compile(c.Phones)
+		if err != nil {
+			return ac, fmt.Errorf("phones: %w", err)
+		}
+		ac.Phones = re
+	}
+	return ac, nil
+}
+
 func (a *App) openAsterisk(ctx context.Context, c config.PBX) (*phoneSystem, error) {
 	last, err := a.db.LastEventAt(ctx, c.ID)
 	if err != nil {
 		return nil, err
 	}
-	ac := ari.Config{ID: c.ID, URL: c.URL, Username: c.Username, Password: c.Password.Reveal(), App: c.App, Trunks: c.Trunks,
-		Names: c.Names, Tech: c.Tech, ClickContext: c.ClickContext, OutboundCallerID: c.OutboundCallerID,
-		RingFor: time.Duration(c.RingFor), RouteArg: c.RouteArgument, RouteBudget: time.Duration(c.RouteBudget),
-		RecordingDir: c.Recordings.Dir, KeepVarsets: c.KeepVarsets, LastSeen: bridge.At(last)}
-	if c.Phones != "" {
-		re, err := regexp.Compile(c.Phones)
-		if err != nil {
-			return nil, fmt.Errorf("phones: %w", err)
-		}
-		ac.Phones = re
+	ac, err := asterisk(c)
+	if err != nil {
+		return nil, err
 	}
+	ac.LastSeen = bridge.At(last)
 	m := a.metrics
 	p, err := ari.New(ac, ari.Deps{Log: a.log, Hooks: ari.Hooks{
 		Malformed: m.malformed.WithLabelValues(c.ID).Inc,

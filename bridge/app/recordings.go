@@ -39,7 +39,7 @@ func (a *App) sign(call string, n int, until int64) string {
 
 // mounts are the handlers of ours beside the pages.
 func (a *App) mounts() map[string]http.Handler {
-	return map[string]http.Handler{"GET /recordings/{call}/{n}": http.HandlerFunc(a.serveRecording)}
+	return map[string]http.Handler{"GET /recordings/{call}/{n}": http.HandlerFunc(a.serveRecording), "GET " + echoPath: http.HandlerFunc(a.echo)}
 }
 
 // serveRecording plays a recording to who has a signed link.

@@ -89,7 +89,7 @@ func (a *App) openTarget(ctx context.Context, in bridge.Integration, employees [
 		}
 		zone = z
 	}
-	t := &target{settings: in, accepted: st.Active, print: fingerprint(in, employees, st), driver: d, zone: zone, stop: func() {}}
+	t := &target{settings: in, accepted: st.Active || st.HeldReason == store.HeldByHand, print: fingerprint(in, employees, st), driver: d, zone: zone, stop: func() {}}
 	env := crm.Env{Integration: in.ID, HTTP: &http.Client{Transport: a.opts.Transport, Timeout: 30 * time.Second},
 		Log: a.log.With("integration", in.ID), Zone: zone, Country: a.cfg.Country, PublicURL: a.cfg.PublicURL,
 		State: st.Token, Now: time.Now,

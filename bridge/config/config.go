@@ -8,6 +8,7 @@ package config
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -24,16 +25,18 @@ import (
 // Config is callbridge.yaml: what belongs to this machine. The tags doc and
 // sample make the commented sample that `callbridge configdoc` prints.
 type Config struct {
-	Listen        string  `yaml:"listen" doc:"Address of the pages, the API and the webhooks. Put a proxy with TLS in front of it."`
-	PublicURL     string  `yaml:"public_url" sample:"https://calls.example.ru" doc:"Under which address the outside reaches this server: for links in the CRM and for webhooks."`
-	Database      Secret  `yaml:"database" doc:"sqlite:FILE, or postgres://user@host/callbridge for more than one node. A password in the address may come from the environment: postgres://callbridge:${DB_PASSWORD}@db/callbridge"`
-	TimeZone      string  `yaml:"time_zone" doc:"Time zone of days and of times without one; PBXs and integrations may have their own."`
-	Country       string  `yaml:"country" doc:"Country of numbers written without one (two letters)."`
-	SecretKeyFile string  `yaml:"secret_key_file" doc:"Key that encrypts the CRM credentials in the database. Made at the first start; keep a copy, without it they must be entered anew."`
-	PBX           []PBX   `yaml:"pbx" doc:"The telephone systems we listen to."`
-	Keep          Keep    `yaml:"keep" doc:"How many days data is kept; 0 means for ever."`
-	Log           Log     `yaml:"log" doc:"Logs go to standard error and hold no personal data."`
-	Metrics       Metrics `yaml:"metrics" doc:"Prometheus reads /metrics."`
+	Listen        string   `yaml:"listen" doc:"Address of the pages, the API and the webhooks. Either put a proxy with TLS in front of it, or name a certificate below."`
+	PublicURL     string   `yaml:"public_url" sample:"https://calls.example.ru" doc:"Under which address the outside reaches this server: for links in the CRM and for webhooks."`
+	Database      Secret   `yaml:"database" doc:"sqlite:FILE, or postgres://user@host/callbridge for more than one node. A password in the address may come from the environment: postgres://callbridge:${DB_PASSWORD}@db/callbridge"`
+	TimeZone      string   `yaml:"time_zone" doc:"Time zone of days and of times without one; PBXs and integrations may have their own."`
+	Country       string   `yaml:"country" doc:"Country of numbers written without one (two letters)."`
+	SecretKeyFile string   `yaml:"secret_key_file" doc:"Key that encrypts the CRM credentials in the database. Made at the first start; keep a copy, without it they must be entered anew."`
+	TLS           TLS      `yaml:"tls" doc:"Serve https ourselves. The files are read again when they change."`
+	Proxies       []string `yaml:"trusted_proxies" sample:"[127.0.0.1, 10.0.0.0/8]" doc:"Proxies whose X-Forwarded-For tells who the visitor is. Nobody else's is believed."`
+	PBX           []PBX    `yaml:"pbx" doc:"The telephone systems we listen to."`
+	Keep          Keep     `yaml:"keep" doc:"How many days data is kept; 0 means for ever."`
+	Log           Log      `yaml:"log" doc:"Logs go to standard error and hold no personal data."`
+	Metrics       Metrics  `yaml:"metrics" doc:"Prometheus reads /metrics."`
 }
 
 // PBX is one telephone system.
@@ -75,6 +78,12 @@ type CDR struct {
 	Database Secret   `yaml:"database" sample:"sqlite:/var/log/asterisk/master.db" doc:"If there is no file: database of cdr_sqlite3_custom (sqlite:FILE), cdr_adaptive_odbc or cdr_pgsql (postgres://user@host/asteriskcdrdb)."`
 	Table    string   `yaml:"table" sample:"cdr" doc:"Its table; empty: cdr."`
 	TimeZone string   `yaml:"time_zone" sample:"UTC" doc:"Zone of the times in it, if it is not the PBX's (usegmtime=yes: UTC)."`
+}
+
+// TLS names the certificate.
+type TLS struct {
+	Cert string `yaml:"cert" sample:"/etc/callbridge/fullchain.pem" doc:"Certificate with its chain (PEM)."`
+	Key  string `yaml:"key" sample:"/etc/callbridge/privkey.pem" doc:"Its key (PEM)."`
 }
 
 // Keep is the retention.
@@ -152,6 +161,7 @@ func (c *Config) normalise(dir string) {
 	c.PublicURL = strings.TrimRight(c.PublicURL, "/")
 	c.Country = strings.ToUpper(c.Country)
 	c.SecretKeyFile = from(dir, c.SecretKeyFile)
+	c.TLS.Cert, c.TLS.Key = from(dir, c.TLS.Cert), from(dir, c.TLS.Key)
 	if file, ok := strings.CutPrefix(c.Database.Reveal(), "sqlite:"); ok && file != "" {
 		c.Database = Secret("sqlite:" + from(dir, file))
 	}
@@ -215,6 +225,14 @@ func (c *Config) Validate() []setting.Problem {
 		}
 	default:
 		v.add("database", "must begin with sqlite: or postgres://, as in sqlite:callbridge.db")
+	}
+	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
+		v.add("tls", "needs both cert and key")
+	}
+	for i, p := range c.Proxies {
+		if _, err := Network(p); err != nil {
+			v.add(fmt.Sprintf("trusted_proxies[%d]", i), "%q is no address or network such as 10.0.0.0/8", p)
+		}
 	}
 	v.zone("time_zone", c.TimeZone, true)
 	v.country("country", c.Country, true)
@@ -290,6 +308,14 @@ func (p *PBX) validate(v *faults, path string) {
 			v.add(path+".route_secret", "needs at least 16 signs: everybody who knows it can ask whose client a number is")
 		}
 	}
+}
+
+// Network reads an address or a network of addresses.
+func Network(s string) (netip.Prefix, error) {
+	if a, err := netip.ParseAddr(s); err == nil {
+		return netip.PrefixFrom(a, a.BitLen()), nil
+	}
+	return netip.ParsePrefix(s)
 }
 
 func webAddress(s string) bool {

@@ -79,6 +79,7 @@ type demoRun struct {
 	crms  [2]served
 	sim   *arisim.Sim
 	app   *app.App
+	opts  app.Options // what app was made with
 	undo  []func() error
 }
 
@@ -134,7 +135,8 @@ func (d *demoRun) start(ctx context.Context, log *slog.Logger, l net.Listener) e
 		logins = append(logins, u.login+" / "+u.password)
 	}
 	hint := strings.Join(logins, ", ")
-	if d.app, err = app.New(ctx, app.Options{Config: cfg, Key: key, Log: log, Version: version, Listener: l, Demo: hint}); err != nil {
+	d.opts = app.Options{Config: cfg, Key: key, Log: log, Version: version, Listener: l, Demo: hint}
+	if d.app, err = app.New(ctx, d.opts); err != nil {
 		return err
 	}
 	d.undo = append(d.undo, func() error {

@@ -12,6 +12,7 @@ import (
 
 	"callbridge/bridge"
 	"callbridge/bridge/app"
+	"callbridge/store"
 )
 
 func runIntegrations(ctx context.Context, c *cli, args []string) error {
@@ -169,7 +170,7 @@ func (e *opened) switchIntegration(ctx context.Context, out io.Writer, id string
 		return fmt.Errorf("there is no integration %q; `callbridge integrations list` shows them", id)
 	}
 	if !on {
-		n, err := e.db.HoldIntegration(ctx, id, time.Now(), "switched off by hand")
+		n, err := e.db.HoldIntegration(ctx, id, time.Now(), store.HeldByHand)
 		if err != nil {
 			return err
 		}

@@ -33,6 +33,9 @@ type Options struct {
 	WriteTimeout time.Duration
 	// NoFilter is an Asterisk that has no event filters (before 16.3).
 	NoFilter bool
+	// Missing are modules (app_stasis.so) and places of the dialplan
+	// (click2call,79161234567,1) that this Asterisk lacks.
+	Missing []string
 	// OnOriginate chooses the recorded call that an originate plays; default c2c_answered.
 	OnOriginate func(extension, number string) (scenario string)
 	// OriginateSpeed is the speed of such a call; default 1.
@@ -58,7 +61,8 @@ type Sim struct {
 	number     int64 // of channel names; begins again with a restart
 	apps       map[string]*client
 	live       map[string]*channel
-	order      []string // ids of live channels, oldest first
+	created    map[string]bool // channels never dialled
+	order      []string        // ids of live channels, oldest first
 	rooms      map[string]*room
 	states     map[string]string
 	phones     map[string]string // endpoint → online, offline
@@ -116,7 +120,7 @@ func New(o Options) *Sim {
 		o.OnOriginate = func(string, string) string { return "c2c_answered" }
 	}
 	s := &Sim{opt: o, closed: make(chan struct{}), started: time.Now(),
-		apps: map[string]*client{}, live: map[string]*channel{}, rooms: map[string]*room{},
+		apps: map[string]*client{}, live: map[string]*channel{}, created: map[string]bool{}, rooms: map[string]*room{},
 		states: map[string]string{}, phones: map[string]string{}, plays: map[*Playing]bool{}, scripts: map[string]*script{}}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	for _, p := range append(slices.Clone(o.Phones), o.Trunk) {

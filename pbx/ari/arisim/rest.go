@@ -130,6 +130,7 @@ func (s *Sim) handlers() *http.ServeMux {
 	m := http.NewServeMux()
 	m.HandleFunc("GET /ari/asterisk/ping", s.ping)
 	m.HandleFunc("GET /ari/asterisk/info", s.info)
+	s.checkHandlers(m)
 	m.HandleFunc("GET /ari/channels", s.channels)
 	m.HandleFunc("POST /ari/channels", s.originate)
 	m.HandleFunc("GET /ari/channels/{id}", s.channel)
@@ -212,6 +213,9 @@ func (s *Sim) channel(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Sim) hangup(w http.ResponseWriter, r *http.Request) {
+	if s.asCreated(w, r) {
+		return
+	}
 	if ch := s.find(w, r); ch != nil {
 		select {
 		case ch.play.kill <- ch.id:
@@ -226,6 +230,9 @@ func (s *Sim) getVariable(w http.ResponseWriter, r *http.Request) {
 	name := r.URL.Query().Get("variable")
 	if name == "" {
 		say(w, http.StatusBadRequest, "Variable name is required")
+		return
+	}
+	if s.asCreated(w, r) {
 		return
 	}
 	ch := s.find(w, r)

@@ -47,6 +47,7 @@ type agentView struct {
 	HasDND  bool
 	CanDial bool
 	Number  string // to put into the box: a link in the CRM may give it
+	Zone    string // IANA name of the zone times are shown in
 	Recent  recentView
 }
 
@@ -60,7 +61,7 @@ func (s *server) agentPage(w http.ResponseWriter, r *http.Request) error {
 	if !dialable(number) {
 		number = ""
 	}
-	p := s.page(r, l.t("agent.title"), agentView{DND: s.dnd(r.Context(), v.user.Extension), HasDND: s.d.Presence != nil && v.user.Extension != "",
+	p := s.page(r, l.t("agent.title"), agentView{Zone: s.d.Zone.String(), DND: s.dnd(r.Context(), v.user.Extension), HasDND: s.d.Presence != nil && v.user.Extension != "",
 		CanDial: s.d.Dialer != nil && v.user.Extension != "", Number: number, Recent: recent})
 	b, err := json.Marshal(l.script())
 	if err != nil {

@@ -48,13 +48,16 @@
     const s = String(n % 60).padStart(2, "0");
     return n >= 3600 ? Math.floor(n / 3600) + ":" + String(Math.floor(n / 60) % 60).padStart(2, "0") + ":" + s : Math.floor(n / 60) + ":" + s;
   }
+  // One zone a page, the server's: the lists it rendered are in it too.
+  const zone = { timeZone: body.dataset.zone || undefined };
+  const dayOf = (d) => d.toLocaleDateString("en-CA", zone);
   function when(iso) {
     const d = new Date(iso), now = new Date(now_()), lang = body.dataset.lang;
-    const clock = d.toLocaleTimeString(lang, { hour: "2-digit", minute: "2-digit" });
-    if (d.toDateString() === now.toDateString()) return clock;
-    now.setDate(now.getDate() - 1);
-    if (d.toDateString() === now.toDateString()) return t("yesterday") + ", " + clock;
-    return d.toLocaleDateString(lang, { day: "numeric", month: "short" });
+    const clock = d.toLocaleTimeString(lang, { hour: "2-digit", minute: "2-digit", hourCycle: "h23", ...zone });
+    if (dayOf(d) === dayOf(now)) return clock;
+    now.setTime(now.getTime() - 864e5);
+    if (dayOf(d) === dayOf(now)) return t("yesterday") + ", " + clock;
+    return d.toLocaleDateString(lang, { day: "numeric", month: "short", ...zone });
   }
   function safe(url) { return typeof url === "string" && /^https?:\/\//i.test(url) ? url : ""; }
   function person(p) { return p.name || p.extension; }

@@ -5,6 +5,7 @@ package app
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -209,9 +210,18 @@ func (a *App) Start() error {
 		}
 	}
 	a.listener = l
-	a.server = &http.Server{Handler: web.New(a.webDeps()), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
+	a.server = &http.Server{Handler: a.behindProxy(web.New(a.webDeps())), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug)}
 
+	serve := a.server.Serve
+	if a.cfg.TLS.Cert != "" {
+		certs := &certificates{files: func() config.TLS { return a.live.Load().TLS }, log: a.log}
+		if _, err := certs.get(nil); err != nil {
+			return errors.Join(fmt.Errorf("tls: %w", err), l.Close())
+		}
+		a.server.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: certs.get}
+		serve = func(l net.Listener) error { return a.server.ServeTLS(l, "", "") }
+	}
 	a.startPath()
 	a.startTargets()
 	for _, p := range a.pbxs {
@@ -221,7 +231,7 @@ func (a *App) Start() error {
 	a.housework.Go(func() { a.retention(a.work) })
 	a.housework.Go(func() { a.keepRings(a.work) })
 	a.housework.Go(func() {
-		if err := a.server.Serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {
+		if err := serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {
 			a.log.Error("the web server stopped", "err", err)
 		}
 	})

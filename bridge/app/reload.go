@@ -10,11 +10,11 @@ import (
 )
 
 // liveKeys are the keys of callbridge.yaml that change in a running program.
-var liveKeys = []string{"keep", "log", "metrics"}
+var liveKeys = []string{"keep", "log", "metrics", "tls", "trusted_proxies"}
 
 // Reload puts a configuration that was read anew in force, as far as a running
 // program can change: how long data is kept, the level of the log, who may read
-// the metrics. It returns the other keys that changed; they count from the next
+// the metrics, the certificate's files, the proxies that are believed. It returns the other keys that changed; they count from the next
 // start on. CRM accounts, rules, employees, lines and users are settings and
 // need no reload.
 func (a *App) Reload(next *config.Config) (later []string) {
@@ -33,6 +33,9 @@ func (a *App) Reload(next *config.Config) (later []string) {
 		if !slices.Contains(liveKeys, name) && !reflect.DeepEqual(was.Field(i).Interface(), is.Field(i).Interface()) {
 			later = append(later, name)
 		}
+	}
+	if (next.TLS.Cert == "") != (a.cfg.TLS.Cert == "") {
+		later = append(later, "tls")
 	}
 	if next.Log.Format != a.cfg.Log.Format {
 		later = append(later, "log.format")

@@ -2,8 +2,12 @@ package main
 
 import (
 	"bufio"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -156,5 +160,40 @@ func TestReloadOnSIGHUP(t *testing.T) {
 		if !strings.Contains(text, want) {
 			t.Errorf("/metrics lacks %s", want)
 		}
+	}
+}
+
+// TestServesHTTPSItself: a certificate in the configuration, the daemon
+// answers over TLS and not without, and the doctor finds it by its address.
+func TestServesHTTPSItself(t *testing.T) {
+	dir := t.TempDir()
+	s := httptest.NewUnstartedServer(nil)
+	s.StartTLS() // for its certificate, which is good for 127.0.0.1
+	cert := s.TLS.Certificates[0]
+	roots := s.Client()
+	s.Close()
+	key, err := x509.MarshalPKCS8PrivateKey(cert.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, dir, "cert.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Certificate[0]})))
+	put(t, dir, "key.pem", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})))
+	put(t, dir, "callbridge.yaml", "listen: 127.0.0.1:0\ntls: {cert: cert.pem, key: key.pem}\n")
+	p := startProgram(t, dir, nil, "serve", "-c", "callbridge.yaml")
+	addr := strings.TrimPrefix(p.address(), "http://")
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+addr+"/healthz", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := roots.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	if res.StatusCode != http.StatusOK || res.TLS == nil || res.TLS.Version < tls.VersionTLS12 {
+		t.Errorf("HTTP %d", res.StatusCode)
+	}
+	if code, _ := get(t, "http://"+addr+"/healthz", ""); code == http.StatusOK {
+		t.Error("it answers in clear too")
 	}
 }

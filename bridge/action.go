@@ -102,6 +102,9 @@ type Delivery struct {
 	// Ticket is the store's proof of the lease: Claim gives it and Finish asks
 	// for it back, so that a late worker cannot overwrite a newer outcome.
 	Ticket int64 `json:"-"`
+	// Backlog: part of a resend, or of what was held. It goes after fresh
+	// deliveries and card look-ups (F-15).
+	Backlog bool `json:"-"`
 }
 
 // ClientKey is the order key of a call's deliveries: one client's actions run

@@ -13,8 +13,8 @@ import (
 const (
 	// sqlDue finds lanes to look at, sqlHeads (its list of clients follows) what
 	// stands first in them. A test holds both to their indexes.
-	sqlDue   = `SELECT client FROM lanes WHERE integration = ? AND due_at <= ? ORDER BY due_at LIMIT ?`
-	sqlHeads = `SELECT ` + deliveryColumns + `, COALESCE((SELECT c.merged_into FROM calls c WHERE c.id = d.call_id), '') AS merged
+	sqlDue   = `SELECT client FROM lanes WHERE integration = ? AND backlog = ? AND due_at <= ? ORDER BY due_at LIMIT ?`
+	sqlHeads = `SELECT ` + deliveryColumns + `, d.call_at, l.backlog, COALESCE((SELECT c.merged_into FROM calls c WHERE c.id = d.call_id), '') AS merged
 		FROM lanes l JOIN deliveries d ON d.id = COALESCE((SELECT b.id FROM deliveries b WHERE b.id = l.busy AND b.state = 'trying'),
 		(SELECT o.id FROM deliveries o WHERE o.integration = l.integration AND o.client = l.client AND o.` + openStates + ` ORDER BY o.call_at, o.id LIMIT 1))
 		WHERE l.integration = ? AND l.client IN `
@@ -25,6 +25,7 @@ type laneRow struct {
 	ID          int64  `db:"id"`
 	Integration string `db:"integration"`
 	Client      string `db:"client"`
+	CallAt      int64  `db:"call_at"` // only where a backlog is queued
 }
 
 // Claim takes up to n due deliveries of an integration for lease. Of each
@@ -33,8 +34,15 @@ type laneRow struct {
 // worker: one client's actions run in order and one at a time. Held and closed
 // rows block nobody. A row whose lease ran out comes back with Look set: the
 // worker before may have carried it out. Nothing is claimed of a held
-// integration.
+// integration. Clients with fresh deliveries come first, those with a backlog
+// after them, by the start of their oldest call.
 func (db *DB) Claim(ctx context.Context, integration string, now time.Time, lease time.Duration, n int) ([]bridge.Delivery, error) {
+	return db.ClaimUpTo(ctx, integration, now, lease, n, n)
+}
+
+// ClaimUpTo is Claim with at most backlog deliveries of clients who have a
+// backlog, so that these never take all the places of a worker (F-15).
+func (db *DB) ClaimUpTo(ctx context.Context, integration string, now time.Time, lease time.Duration, n, backlog int) ([]bridge.Delivery, error) {
 	// Most claims find nothing; they need not stand in the writer's queue.
 	due, ok, err := db.NextDue(ctx, integration)
 	if err != nil || !ok || milli(due) > milli(now) {
@@ -46,11 +54,16 @@ func (db *DB) Claim(ctx context.Context, integration string, now time.Time, leas
 		if held, err := t.isHeld(integration); err != nil || held {
 			return err
 		}
-		for len(rows) < n {
-			got, seen, err := t.claim(integration, milli(now), milli(now.Add(lease)), n-len(rows))
-			rows = append(rows, got...)
-			if err != nil || seen == 0 {
-				return err
+		for class, most := range []int{n, backlog} {
+			for most = min(most, n-len(rows)); most > 0; {
+				got, seen, err := t.claim(integration, class, milli(now), milli(now.Add(lease)), most)
+				rows = append(rows, got...)
+				if err != nil {
+					return err
+				}
+				if most -= len(got); seen == 0 {
+					break
+				}
 			}
 		}
 		return nil
@@ -68,11 +81,12 @@ func (t *tx) isHeld(integration string) (bool, error) {
 	return n > 0, err
 }
 
-// claim looks at up to n due lanes and takes their heads. Every lane it saw is
-// no longer due afterwards, unless its head was closed on the way.
-func (t *tx) claim(integration string, now, until int64, n int) (got []deliveryRow, seen int, err error) {
+// claim looks at up to n due lanes of a class (1: with a backlog) and takes
+// their heads. Every lane it saw is no longer due afterwards, unless its head
+// was closed on the way.
+func (t *tx) claim(integration string, class int, now, until int64, n int) (got []deliveryRow, seen int, err error) {
 	var clients []string
-	err = t.all(&clients, sqlDue+t.forUpdate("FOR UPDATE SKIP LOCKED"), integration, now, n)
+	err = t.all(&clients, sqlDue+t.forUpdate("FOR UPDATE SKIP LOCKED"), integration, class, now, n)
 	if err != nil || len(clients) == 0 {
 		return nil, 0, err
 	}
@@ -140,11 +154,28 @@ func (t *tx) heads(integration string, clients []string) (map[string]deliveryRow
 	return out, nil
 }
 
-// openLanes makes lanes for new deliveries. A lane that exists keeps its time:
-// its head is not the new row. It is locked all the same, because a Claim that
-// sees no open row yet would remove it.
+// openLanes makes lanes for new deliveries; each row is a client's integration,
+// name, time and class. A lane that exists keeps its time: its head is not the
+// new row. It is locked all the same, because a Claim that sees no open row yet
+// would remove it. A client who calls while his backlog waits is served first.
 func (t *tx) openLanes(rows [][]any) error {
-	return t.insert(`lanes (integration, client, due_at)`, `ON CONFLICT (integration, client) DO UPDATE SET due_at = lanes.due_at`, laneOrder(rows))
+	return t.insert(`lanes (integration, client, due_at, backlog)`, `ON CONFLICT (integration, client) DO UPDATE SET due_at = lanes.due_at,
+		backlog = CASE WHEN excluded.backlog < lanes.backlog THEN excluded.backlog ELSE lanes.backlog END`, laneOrder(rows))
+}
+
+// queueBacklog puts the clients of rows behind the fresh ones, in the order of
+// their oldest calls. With keep, a client with a lane stays in his class.
+func (t *tx) queueBacklog(rows []laneRow, keep bool) error {
+	lanes := make([][]any, len(rows))
+	for i, r := range rows {
+		lanes[i] = []any{r.Integration, r.Client, r.CallAt, int64(1)}
+	}
+	class := "1"
+	if keep {
+		class = "lanes.backlog"
+	}
+	return t.insert(`lanes (integration, client, due_at, backlog)`, `ON CONFLICT (integration, client) DO UPDATE SET backlog = `+class+`,
+		due_at = CASE WHEN lanes.due_at < excluded.due_at THEN lanes.due_at ELSE excluded.due_at END`, laneOrder(lanes))
 }
 
 // setLanes says when lanes are due and which of their deliveries is tried.

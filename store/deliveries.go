@@ -40,7 +40,9 @@ type deliveryRow struct {
 	ErrorKind   string `db:"error_kind"`
 	Error       string `db:"error"`
 	Note        string `db:"note"`
-	Merged      string `db:"merged"` // only Claim asks
+	Merged      string `db:"merged"` // this and the rest only Claim asks for
+	CallAt      int64  `db:"call_at"`
+	Backlog     bool   `db:"backlog"`
 }
 
 func (r *deliveryRow) delivery() (bridge.Delivery, error) {
@@ -48,7 +50,7 @@ func (r *deliveryRow) delivery() (bridge.Delivery, error) {
 		ID: r.ID, Integration: r.Integration, CallID: r.CallID, Seq: r.Seq, Client: r.Client, RuleVersion: r.RuleVersion,
 		State: bridge.DeliveryState(r.State), Attempts: r.Attempts, Look: r.Look, Ticket: r.Ticket,
 		CreatedAt: bridge.AtMilli(r.CreatedAt), NextAt: bridge.AtMilli(r.NextAt), LeaseUntil: bridge.AtMilli(r.LeaseUntil), DoneAt: bridge.AtMilli(r.DoneAt),
-		ObjectID: r.ObjectID, ObjectURL: r.ObjectURL, ErrorKind: r.ErrorKind, Error: r.Error, Note: r.Note,
+		ObjectID: r.ObjectID, ObjectURL: r.ObjectURL, ErrorKind: r.ErrorKind, Error: r.Error, Note: r.Note, Backlog: r.Backlog,
 	}
 	if err := json.Unmarshal([]byte(r.Action), &d.Action); err != nil {
 		return d, fmt.Errorf("action of delivery %d: %w", r.ID, err)
@@ -180,6 +182,15 @@ func (t *tx) finish(d bridge.Delivery) error {
 	if err := t.setLanes([][]any{{d.Integration, d.Client, due, int64(0)}}); err != nil {
 		return err
 	}
+	if d.Backlog && d.State != bridge.Waiting {
+		// The rest of an old call comes before the calls after it.
+		err := t.exec(`UPDATE lanes SET due_at = COALESCE((SELECT MIN(o.call_at) FROM deliveries o WHERE o.integration = lanes.integration
+			AND o.client = lanes.client AND o.`+openStates+` AND o.id <> ?), lanes.due_at) WHERE integration = ? AND client = ? AND backlog = 1`,
+			d.ID, d.Integration, d.Client)
+		if err != nil {
+			return err
+		}
+	}
 	n, err := t.changed(`UPDATE deliveries SET state = ?, attempts = ?, look = ?, next_at = ?, lease_until = 0, done_at = ?,
 		object_id = ?, object_url = ?, error_kind = ?, error = ?, note = ? WHERE id = ? AND ticket = ? AND state = 'trying'`,
 		string(d.State), d.Attempts, d.Look, next, done, clean(d.ObjectID), clean(d.ObjectURL), clean(d.ErrorKind), clean(d.Error), clean(d.Note), d.ID, d.Ticket)
@@ -198,7 +209,7 @@ func (db *DB) Retry(ctx context.Context, ids []int64) (int64, error) {
 	for part := range slices.Chunk(sortedIDs(ids), 500) {
 		var n int64
 		err := db.write(ctx, "retry", func(t *tx) (err error) {
-			n, err = t.retry(part)
+			n, err = t.retry(part, false)
 			return err
 		})
 		if err != nil {
@@ -209,13 +220,13 @@ func (db *DB) Retry(ctx context.Context, ids []int64) (int64, error) {
 	return total, nil
 }
 
-func (t *tx) retry(ids []int64) (int64, error) {
+func (t *tx) retry(ids []int64, backlog bool) (int64, error) {
 	list, args := in(ids)
 	var rows []struct {
 		laneRow
 		Kind string `db:"kind"`
 	}
-	err := t.all(&rows, `SELECT d.id, d.integration, d.client, d.kind FROM deliveries d JOIN calls c ON c.id = d.call_id
+	err := t.all(&rows, `SELECT d.id, d.integration, d.client, d.call_at, d.kind FROM deliveries d JOIN calls c ON c.id = d.call_id
 		WHERE d.id IN `+list+` AND d.state IN ('failed', 'expired', 'skipped') AND d.wanted AND c.merged_into = '' ORDER BY d.id`, args...)
 	if err != nil || len(rows) == 0 {
 		return 0, err
@@ -237,7 +248,12 @@ func (t *tx) retry(ids []int64) (int64, error) {
 	}
 	var total int64
 	for _, why := range sorted(byNote) {
-		n, err := t.reopen(byNote[why], why, "'failed', 'expired', 'skipped'")
+		if backlog && why == "" {
+			if err := t.queueBacklog(byNote[why], true); err != nil {
+				return 0, err
+			}
+		}
+		n, err := t.reopen(byNote[why], why, "'failed', 'expired', 'skipped'", backlog)
 		if err != nil {
 			return 0, err
 		}
@@ -246,14 +262,16 @@ func (t *tx) retry(ids []int64) (int64, error) {
 	return total, nil
 }
 
-// reopen sets rows waiting, or held for a reason.
-func (t *tx) reopen(rows []laneRow, why, from string) (int64, error) {
+// reopen sets rows waiting, or held for a reason. queued: their lanes know.
+func (t *tx) reopen(rows []laneRow, why, from string, queued bool) (int64, error) {
 	now := time.Now().UnixMilli()
 	state := bridge.Waiting
 	if why != "" {
 		state = bridge.Held
-	} else if err := t.wake(rows, now); err != nil {
-		return 0, err
+	} else if !queued {
+		if err := t.wake(rows, now); err != nil {
+			return 0, err
+		}
 	}
 	list, args := in(idsOf(rows))
 	return t.changed(`UPDATE deliveries SET state = ?, attempts = 0, look = (look OR attempts > 0), next_at = ?, lease_until = 0, done_at = 0, note = ?
@@ -369,8 +387,10 @@ func (db *DB) Attempts(ctx context.Context, deliveryID int64) ([]Attempt, error)
 // the integration is held. It may be too early, never too late.
 func (db *DB) NextDue(ctx context.Context, integration string) (time.Time, bool, error) {
 	var due int64
-	err := db.readOne(ctx, "next due", &due, `SELECT due_at FROM lanes WHERE integration = ?
-		AND NOT EXISTS (SELECT 1 FROM integrations WHERE id = ? AND held_since > 0) ORDER BY due_at LIMIT 1`, integration, integration)
+	err := db.readOne(ctx, "next due", &due, `SELECT due_at FROM (
+		SELECT * FROM (SELECT due_at FROM lanes WHERE integration = ? AND backlog = 0 ORDER BY due_at LIMIT 1) f
+		UNION ALL SELECT * FROM (SELECT due_at FROM lanes WHERE integration = ? AND backlog = 1 ORDER BY due_at LIMIT 1) b) x
+		WHERE NOT EXISTS (SELECT 1 FROM integrations WHERE id = ? AND held_since > 0) ORDER BY due_at LIMIT 1`, integration, integration, integration)
 	if errors.Is(err, ErrNotFound) {
 		return time.Time{}, false, nil
 	}

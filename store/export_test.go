@@ -8,7 +8,7 @@ import (
 // Plans returns how the engine would carry out the two statements of Claim.
 func (db *DB) Plans(ctx context.Context) ([]string, error) {
 	var out []string
-	for q, args := range map[string][]any{sqlDue: {"mega", int64(1 << 60), 10}, sqlHeads + "(?, ?)": {"mega", "+79160000001", "+79160000002"}} {
+	for q, args := range map[string][]any{sqlDue: {"mega", 0, int64(1 << 60), 10}, sqlHeads + "(?, ?)": {"mega", "+79160000001", "+79160000002"}} {
 		how := "EXPLAIN QUERY PLAN "
 		if db.postgres {
 			how = "EXPLAIN "

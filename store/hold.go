@@ -61,7 +61,8 @@ func (db *DB) holdRows(ctx context.Context, integration string, kind bridge.Acti
 // ReleaseIntegration starts an integration again: held deliveries of calls
 // that started at or after resendFrom wait again and go out in order, older
 // ones expire (R-15). A zero resendFrom sends none of them (R-14 not ticked);
-// expired ones can still be sent by Retry. Kinds that are held stay so.
+// expired ones can still be sent by Retry. Kinds that are held stay so. Held
+// pop-ups are never sent later.
 func (db *DB) ReleaseIntegration(ctx context.Context, id string, resendFrom time.Time) (Released, error) {
 	// A crash in the middle of a hold or a release leaves rows waiting.
 	if _, err := db.holdRows(ctx, id, "", ""); err != nil {
@@ -81,6 +82,7 @@ func (db *DB) ReleaseIntegration(ctx context.Context, id string, resendFrom time
 		}
 		sum.Waiting += part.Waiting
 		sum.Expired += part.Expired
+		sum.Popups += part.Popups
 		sum.Held, after = part.Held, last
 	}
 	return sum, nil
@@ -88,7 +90,7 @@ func (db *DB) ReleaseIntegration(ctx context.Context, id string, resendFrom time
 
 type heldRow struct {
 	laneRow
-	CallAt int64 `db:"call_at"`
+	Kind string `db:"kind"`
 }
 
 // release frees one chunk of held rows after an id. The integration itself is
@@ -98,18 +100,26 @@ func (t *tx) release(id string, from, after int64) (sum Released, last int64, mo
 		return sum, 0, false, err // the row is ours now: a Commit beside us waits for it
 	}
 	var rows []heldRow
-	err = t.all(&rows, `SELECT id, integration, client, call_at FROM deliveries WHERE integration = ? AND state IN ('held', 'failed', 'expired') AND state = 'held'
+	err = t.all(&rows, `SELECT id, integration, client, call_at, kind FROM deliveries WHERE integration = ? AND state IN ('held', 'failed', 'expired') AND state = 'held'
 		AND id > ? AND kind NOT IN (SELECT kind FROM held_kinds WHERE integration = ?) ORDER BY id LIMIT ?`, id, after, id, chunk)
 	if err != nil {
 		return sum, 0, false, err
 	}
-	var fresh, old []laneRow
+	var fresh, old, popups []laneRow
 	for _, r := range rows {
 		last = r.ID
-		if from != 0 && r.CallAt >= from {
+		switch {
+		case r.Kind == string(bridge.ActPopup):
+			popups = append(popups, r.laneRow)
+		case from != 0 && r.CallAt >= from:
 			fresh = append(fresh, r.laneRow)
-		} else {
+		default:
 			old = append(old, r.laneRow)
+		}
+	}
+	if len(popups) > 0 {
+		if sum.Popups, err = t.close(popups, bridge.Skipped, "a pop-up later would be of no use", "'held'"); err != nil {
+			return sum, 0, false, err
 		}
 	}
 	if sum.Waiting, err = t.free(fresh); err != nil {
@@ -135,7 +145,7 @@ func (t *tx) free(rows []laneRow) (int64, error) {
 		return 0, nil
 	}
 	now := time.Now().UnixMilli()
-	if err := t.wake(rows, now); err != nil {
+	if err := t.queueBacklog(rows, false); err != nil {
 		return 0, err
 	}
 	list, args := in(idsOf(rows))
@@ -177,7 +187,7 @@ func (db *DB) ReleaseKind(ctx context.Context, integration string, kind bridge.A
 				return err
 			}
 			var rows []laneRow
-			err := t.all(&rows, `SELECT id, integration, client FROM deliveries WHERE integration = ? AND state IN ('held', 'failed', 'expired') AND state = 'held'
+			err := t.all(&rows, `SELECT id, integration, client, call_at FROM deliveries WHERE integration = ? AND state IN ('held', 'failed', 'expired') AND state = 'held'
 				AND kind = ? ORDER BY id LIMIT ?`, integration, string(kind), chunk)
 			if err != nil {
 				return err

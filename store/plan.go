@@ -223,7 +223,11 @@ func (t *tx) saveDeliveries(list []bridge.Delivery, held holds, days map[moment]
 		}
 		var done int64
 		if state == bridge.Waiting {
-			lanes = append(lanes, []any{d.Integration, clean(d.Client), next})
+			if d.Backlog {
+				lanes = append(lanes, []any{d.Integration, clean(d.Client), start, int64(1)})
+			} else {
+				lanes = append(lanes, []any{d.Integration, clean(d.Client), next, int64(0)})
+			}
 		} else if state != bridge.Held {
 			done = cmp.Or(d.DoneAt.Milli(), now)
 		}

@@ -110,6 +110,7 @@ type Released struct {
 	Waiting int64 // go out now, in order
 	Expired int64 // too old, or not wanted again
 	Held    int64 // still held, because their kind is
+	Popups  int64 // skipped: nobody wants a pop-up of a call that is over
 }
 
 // HeldKind is a kind of action that waits for a right (fault.Forbidden).

@@ -18,6 +18,11 @@ type Driver struct {
 	Name   string          // as in the settings: megaplan
 	Title  string          // for people: Megaplan
 	Fields []setting.Field // credentials; one list drives form, check, masking and docs
+	// PerSecond is how many requests per second a resend may use, for
+	// estimates; 0: not limited by us. Batch is how many calls of a resend go in
+	// one request; 0 or 1: one.
+	PerSecond float64
+	Batch     int
 	// Open makes a Client. It does no network I/O; Check does.
 	Open func(Env, setting.Values) (Client, error)
 }
@@ -141,6 +146,20 @@ type Popper interface {
 // or finds the record and never makes a second one.
 type CallLogger interface {
 	LogCall(ctx context.Context, key Key, r CallRecord) (Made, error)
+}
+
+// KeyedCall is one call of a batch.
+type KeyedCall struct {
+	Key    Key
+	Record CallRecord
+}
+
+// BatchLogger takes many calls in one request, for resends. LogCalls returns
+// what became of each, in their order. fault.Invalid means that one of them is
+// refused and none was kept; the caller sends each for itself then.
+type BatchLogger interface {
+	BatchSize() int // at most so many at once; less than 2: none
+	LogCalls(ctx context.Context, calls []KeyedCall) ([]Made, error)
 }
 
 // Communicator is a CRM that keeps communications apart from calls.

@@ -17,8 +17,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"callbridge/bridge/fault"
 )
 
@@ -39,7 +37,7 @@ type API struct {
 	opts   APIOptions
 	client *http.Client
 	mask   masker
-	limits []limiter
+	limits []*budget
 }
 
 // APIOptions is what differs from vendor to vendor.
@@ -115,11 +113,6 @@ func (a Answer) IsHTML() bool {
 	return bytes.HasPrefix(bytes.TrimSpace(a.Body), []byte("<"))
 }
 
-type limiter struct {
-	prefix string
-	*rate.Limiter
-}
-
 // NewAPI makes an API; it does no network I/O.
 func NewAPI(env Env, opts APIOptions) *API {
 	if opts.Timeout <= 0 {
@@ -147,7 +140,7 @@ func NewAPI(env Env, opts APIOptions) *API {
 		a.mask.add(s)
 	}
 	for _, l := range opts.Limits {
-		a.limits = append(a.limits, limiter{l.Prefix, rate.NewLimiter(rate.Limit(l.PerSecond), max(l.Burst, 1))})
+		a.limits = append(a.limits, newBudget(l, env.Now))
 	}
 	return a
 }
@@ -167,7 +160,10 @@ func (a *API) Do(ctx context.Context, r Request, out any) error {
 		return a.fault(fault.Invalid, r, 0, err)
 	}
 	if err := a.wait(ctx, req.URL.Path); err != nil {
-		return a.waitFault(ctx, r, err)
+		return a.waitFault(r, err)
+	}
+	if err := passGate(ctx); err != nil {
+		return a.fault(fault.Auth, r, 0, fmt.Errorf("not sent: %w", err))
 	}
 	ctx, cancel := context.WithTimeout(ctx, a.opts.Timeout)
 	defer cancel()
@@ -184,6 +180,11 @@ func (a *API) Do(ctx context.Context, r Request, out any) error {
 	if err == nil && out != nil {
 		if e := json.Unmarshal(ans.Body, out); e != nil {
 			err = a.fault(r.unsure(), r, ans.Status, fmt.Errorf("cannot read the answer: %w", e))
+		}
+	}
+	if e, ok := errors.AsType[*fault.Error](err); ok && e.Kind == fault.RateLimited {
+		if b := a.budgetOf(req.URL.Path); b != nil {
+			b.slow(e.After)
 		}
 	}
 	took := a.env.Now().Sub(began)
@@ -242,22 +243,15 @@ func (a *API) build(ctx context.Context, r Request) (*http.Request, string, erro
 
 // wait keeps the vendor's rate.
 func (a *API) wait(ctx context.Context, path string) error {
-	var best *limiter
-	for i := range a.limits {
-		l := &a.limits[i]
-		if strings.HasPrefix(path, l.prefix) && (best == nil || len(l.prefix) > len(best.prefix)) {
-			best = l
-		}
+	if b := a.budgetOf(path); b != nil {
+		return b.wait(ctx)
 	}
-	if best == nil {
-		return ctx.Err()
-	}
-	return best.Wait(ctx)
+	return ctx.Err()
 }
 
-func (a *API) waitFault(ctx context.Context, r Request, err error) error {
-	if ctx.Err() != nil {
-		return a.fault(fault.Temporary, r, 0, fmt.Errorf("not sent: %w", ctx.Err()))
+func (a *API) waitFault(r Request, err error) error {
+	if !errors.Is(err, context.DeadlineExceeded) {
+		return a.fault(fault.Temporary, r, 0, fmt.Errorf("not sent: %w", err))
 	}
 	e := a.fault(fault.RateLimited, r, 0, fmt.Errorf("not sent, our own rate limit: %w", err))
 	e.After = time.Second

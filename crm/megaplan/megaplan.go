@@ -69,7 +69,8 @@ var Driver = crm.Driver{
 	Title: "Megaplan",
 	Fields: []setting.Field{fieldURL, fieldUsername, fieldPassword, fieldToken,
 		fieldCommunication, fieldTask, fieldProgram, fieldWhen, fieldCards, fieldSearch, fieldRate},
-	Open: open,
+	PerSecond: defaultRate,
+	Open:      open,
 }
 
 var (

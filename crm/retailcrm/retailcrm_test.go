@@ -126,8 +126,8 @@ func TestOurRateStaysUnderTheirs(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if took := time.Since(began); took > 11*time.Second {
-			t.Errorf("100 requests took %v, the limit allows 10 s", took)
+		if took := time.Since(began); took > 13*time.Second {
+			t.Errorf("100 requests took %v; the limit allows 10 s, a fifth more is kept back for cards and routing", took)
 		}
 	})
 }

@@ -110,10 +110,48 @@ type uploadedCall struct {
 // LogCall writes the call into the CRM's history. The CRM itself keeps the
 // key unique and names a repeat as duplicate, so a repeat needs no look.
 func (c *client) LogCall(ctx context.Context, key crm.Key, r crm.CallRecord) (crm.Made, error) {
-	const op = "upload calls"
+	call, err := c.uploaded(key, r)
+	if err != nil {
+		return crm.Made{}, err
+	}
+	made, err := c.upload(ctx, []uploadedCall{call})
+	if err != nil && fault.KindOf(err) == fault.Invalid && call.Code != "" {
+		call.Code = "" // better a call without its phone than no call
+		made, err = c.upload(ctx, []uploadedCall{call})
+	}
+	if err != nil {
+		return crm.Made{}, err
+	}
+	return made[0], nil
+}
+
+// batchSize is how many calls the CRM takes at once.
+const batchSize = 50
+
+// BatchSize and LogCalls are for resends: many calls in one request. The CRM
+// names those it had already.
+func (c *client) BatchSize() int { return batchSize }
+
+func (c *client) LogCalls(ctx context.Context, calls []crm.KeyedCall) ([]crm.Made, error) {
+	if len(calls) == 1 {
+		made, err := c.LogCall(ctx, calls[0].Key, calls[0].Record)
+		return []crm.Made{made}, err
+	}
+	list := make([]uploadedCall, len(calls))
+	for i, k := range calls {
+		var err error
+		if list[i], err = c.uploaded(k.Key, k.Record); err != nil {
+			return nil, fault.New(fault.Invalid, "retailcrm: upload calls", "%v", err)
+		}
+	}
+	return c.upload(ctx, list)
+}
+
+// uploaded writes a call as the CRM is to keep it.
+func (c *client) uploaded(key crm.Key, r crm.CallRecord) (uploadedCall, error) {
 	typ, known := direction(&r.Call)
 	if !known || r.Call.Client == "" {
-		return crm.Made{}, &crm.NotKept{Why: "retailCRM keeps only calls with a client's number"}
+		return uploadedCall{}, &crm.NotKept{Why: "retailCRM keeps only calls with a client's number"}
 	}
 	call := uploadedCall{
 		Date: c.callDate(r.Call.StartedAt.Time), Type: typ, Phone: c.number(r.Call.Client), Result: result(&r.Call),
@@ -124,23 +162,26 @@ func (c *client) LogCall(ctx context.Context, key crm.Key, r crm.CallRecord) (cr
 	if call.UserID != 0 && c.vals.Get(fieldModule) == "" {
 		call.Code = "" // the user says it already, and an extension the CRM does not know may be refused
 	}
+	return call, nil
+}
+
+func (c *client) upload(ctx context.Context, calls []uploadedCall) ([]crm.Made, error) {
+	const op = "upload calls"
 	var ans struct {
 		Success    *bool      `json:"success"`
 		Duplicates []crm.Text `json:"duplicateCalls"`
 	}
-	const path = "/api/v5/telephony/calls/upload"
-	err := c.post(ctx, op, path, "calls", []uploadedCall{call}, nil, &ans)
-	if err != nil && fault.KindOf(err) == fault.Invalid && call.Code != "" {
-		call.Code = "" // better a call without its phone than no call
-		err = c.post(ctx, op, path, "calls", []uploadedCall{call}, nil, &ans)
-	}
-	if err != nil {
-		return crm.Made{}, err
+	if err := c.post(ctx, op, "/api/v5/telephony/calls/upload", "calls", calls, nil, &ans); err != nil {
+		return nil, err
 	}
 	if ans.Success == nil {
-		return crm.Made{}, lost(op, true, "result")
+		return nil, lost(op, true, "result")
 	}
-	return crm.Made{ID: crm.ObjectID(key.ID), Found: slices.Contains(ans.Duplicates, crm.Text(key.ID))}, nil
+	out := make([]crm.Made, len(calls))
+	for i, k := range calls {
+		out[i] = crm.Made{ID: crm.ObjectID(k.ExternalID), Found: slices.Contains(ans.Duplicates, crm.Text(k.ExternalID))}
+	}
+	return out, nil
 }
 
 func seconds(ms *int64) int64 {

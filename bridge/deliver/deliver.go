@@ -15,9 +15,9 @@ import (
 // Store is what a worker needs of the store.
 type Store interface {
 	// Claim takes up to n rows that are due, each the oldest open one of its
-	// client, and leases them to the caller. A row whose lease ran out comes
-	// back with Look set.
-	Claim(ctx context.Context, integration string, now time.Time, lease time.Duration, n int) ([]bridge.Delivery, error)
+	// client, and leases them to the caller: fresh ones first, then at most
+	// backlog of a backlog. A row whose lease ran out comes back with Look set.
+	ClaimUpTo(ctx context.Context, integration string, now time.Time, lease time.Duration, n, backlog int) ([]bridge.Delivery, error)
 	// Finish writes the outcome of an attempt.
 	Finish(ctx context.Context, d bridge.Delivery) error
 	// NextDue says when the next row is due; ok is false if nothing waits.
@@ -83,8 +83,10 @@ const (
 	// giveUp is how long a row is retried after temporary trouble: longer
 	// than the three days of a resend (design.md 4.7).
 	giveUp = 5 * 24 * time.Hour
-	// popupLimit is how old a ring may be for the CRM's own pop-up.
-	popupLimit = 90 * time.Second
+	// popupLimit is how old a ring may be for the CRM's own pop-up, and
+	// hangupLimit how old the end of a call that takes it away again.
+	popupLimit  = 90 * time.Second
+	hangupLimit = 10 * time.Minute
 	// bookAge is how long a found contact is trusted without asking again.
 	bookAge = 12 * time.Hour
 )

@@ -37,7 +37,7 @@ func (m *memory) sorted() []*bridge.Delivery {
 	return out
 }
 
-func (m *memory) Claim(_ context.Context, _ string, now time.Time, lease time.Duration, n int) ([]bridge.Delivery, error) {
+func (m *memory) ClaimUpTo(_ context.Context, _ string, now time.Time, lease time.Duration, n, _ int) ([]bridge.Delivery, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var out []bridge.Delivery

@@ -49,7 +49,7 @@ func judge(d bridge.Delivery, err error, now time.Time) verdict {
 	case fault.Auth:
 		v.hold = true
 		r.State = bridge.Held
-		r.Note = "credentials refused: held until the integration is active again"
+		r.Note = heldNote
 	case fault.Forbidden:
 		v.holdKind = true
 		r.State = bridge.Held

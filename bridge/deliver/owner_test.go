@@ -96,7 +96,7 @@ func TestM411WithoutTheAbilityTheLedgerSaysSo(t *testing.T) {
 
 func claimed(t *testing.T, b *bench) bridge.Delivery {
 	t.Helper()
-	rows, err := b.Claim(t.Context(), "x", time.Now(), lease, 1)
+	rows, err := b.ClaimUpTo(t.Context(), "x", time.Now(), lease, 1, 1)
 	if err != nil || len(rows) != 1 {
 		t.Fatalf("claimed %v, %v", rows, err)
 	}

@@ -51,12 +51,17 @@ func (w *Worker) perform(ctx context.Context, d bridge.Delivery) (bridge.Deliver
 	}
 	j := &job{w: w, t: &w.target, row: d, call: call}
 	err = j.run(ctx)
+	return j.close(err), err
+}
+
+// close writes the notes of an attempt into its row.
+func (j *job) close(err error) bridge.Delivery {
 	if len(j.notes) > 0 {
 		j.row.Note = strings.Join(j.notes, "; ")
 	} else if err == nil {
 		j.row.Note = ""
 	}
-	return j.row, err
+	return j.row
 }
 
 func (j *job) run(ctx context.Context) error {
@@ -222,7 +227,11 @@ func (j *job) popup(ctx context.Context) error {
 		return j.skip("%s has no call window of its own", j.t.Title)
 	}
 	phase := j.row.Action.Trigger
-	if age := j.w.now().Sub(j.row.CreatedAt.Time); phase != bridge.OnEnd && age > popupLimit {
+	limit := popupLimit
+	if phase == bridge.OnEnd {
+		limit = hangupLimit
+	}
+	if age := j.w.now().Sub(j.row.CreatedAt.Time); age > limit {
 		return j.skip("too late: the call was %d s ago", int(age.Seconds()))
 	}
 	if phase != bridge.OnEnd && j.call.Ended() {
@@ -256,6 +265,9 @@ func (j *job) logCall(ctx context.Context) error {
 	}
 	if done, err := j.client(ctx); done || err != nil {
 		return err
+	}
+	if j.w.batches(j.row) != nil {
+		return j.w.pennedUp(j)
 	}
 	m, err := l.LogCall(ctx, j.key(), j.record())
 	if not, ok := errors.AsType[*crm.NotKept](err); ok {

@@ -2,6 +2,7 @@ package deliver
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -24,9 +25,11 @@ type Worker struct {
 	wake  chan struct{}
 	freed chan struct{}
 
-	mu     sync.Mutex
-	paused time.Time // rate limited until then
-	held   bool      // credentials refused: nothing is tried any more
+	mu      sync.Mutex
+	paused  time.Time // rate limited until then
+	held    bool      // credentials refused: nothing is tried any more
+	backlog int       // slots taken by deliveries of a backlog
+	pen     pen
 }
 
 // NewWorker makes a worker; slots is how many clients are served side by side.
@@ -55,12 +58,13 @@ const idle = 3 * time.Second
 func (w *Worker) Run(ctx context.Context) {
 	busy := make(chan struct{}, w.slots)
 	var wg sync.WaitGroup
-	defer wg.Wait()
+	defer func() { wg.Wait(); w.emptyPen(context.WithoutCancel(ctx)) }()
 	for ctx.Err() == nil && !w.isHeld() {
 		wait := w.pauseLeft()
 		if wait <= 0 {
 			free := w.slots - len(busy)
 			rows, err := w.claim(ctx, free)
+			w.took(rows, 1)
 			if err != nil {
 				if ctx.Err() != nil {
 					return
@@ -71,8 +75,14 @@ func (w *Worker) Run(ctx context.Context) {
 			for _, d := range rows {
 				busy <- struct{}{}
 				wg.Go(func() {
-					defer func() { <-busy; poke(w.freed) }()
+					defer func() { w.took([]bridge.Delivery{d}, -1); <-busy; poke(w.freed) }()
 					w.one(ctx, d)
+				})
+			}
+			if batch := w.ripe(ctx, len(rows) == 0 && w.backlogRuns() == 0); len(batch) > 0 {
+				wg.Go(func() {
+					defer poke(w.freed)
+					w.send(ctx, batch)
 				})
 			}
 			if err == nil {
@@ -82,6 +92,9 @@ func (w *Worker) Run(ctx context.Context) {
 					wait = w.untilDue(ctx)
 				}
 			}
+		}
+		if due, ok := w.penDue(); ok && (wait < 0 || due < wait) {
+			wait = due
 		}
 		if !w.sleep(ctx, wait) {
 			return
@@ -93,7 +106,30 @@ func (w *Worker) claim(ctx context.Context, n int) ([]bridge.Delivery, error) {
 	if n <= 0 {
 		return nil, nil
 	}
-	return w.store.Claim(ctx, w.target.Settings.ID, w.now(), lease, n)
+	w.mu.Lock()
+	backlog := w.slots - w.reserve() - w.backlog
+	w.mu.Unlock()
+	return w.store.ClaimUpTo(ctx, w.target.Settings.ID, w.now(), lease, n, max(backlog, 0))
+}
+
+func (w *Worker) backlogRuns() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.backlog
+}
+
+// reserve is how many slots a backlog leaves free for fresh deliveries (F-15).
+func (w *Worker) reserve() int { return w.slots / 4 }
+
+// took counts slots taken (by 1) or freed (by -1) by deliveries of a backlog.
+func (w *Worker) took(rows []bridge.Delivery, by int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, r := range rows {
+		if r.Backlog {
+			w.backlog += by
+		}
+	}
 }
 
 func (w *Worker) untilDue(ctx context.Context) time.Duration {
@@ -138,6 +174,50 @@ func (w *Worker) isHeld() bool {
 	return w.held
 }
 
+// Held says that the credentials were refused: the worker has ended, and
+// nothing may be asked of the CRM until the integration is activated again.
+func (w *Worker) Held() bool { return w.isHeld() }
+
+// errClosed is why a request was not sent.
+var errClosed = errors.New("the CRM refused the credentials a moment ago")
+
+// Gate is for crm.WithGate: it lets requests pass until the credentials are
+// refused, so that those under way stop before their next request.
+func (w *Worker) Gate() error {
+	if w.isHeld() {
+		return errClosed
+	}
+	return nil
+}
+
+// Refuse holds the integration because a request outside of deliveries, such
+// as a look-up for a card, found the credentials refused. Every other error is
+// ignored.
+func (w *Worker) Refuse(ctx context.Context, op string, err error) {
+	if err == nil || fault.KindOf(err) != fault.Auth || errors.Is(err, errClosed) {
+		return
+	}
+	w.hold(context.WithoutCancel(ctx), clip(err.Error(), 500), "op", op)
+	poke(w.freed) // the worker may sleep
+}
+
+// hold stops everything against the CRM and stores the hold, once.
+func (w *Worker) hold(ctx context.Context, reason string, what ...any) {
+	w.mu.Lock()
+	first := !w.held
+	w.held = true
+	w.mu.Unlock()
+	if !first {
+		return
+	}
+	w.log.Error("the CRM refuses the credentials; everything is held until the integration is activated again", append(what, "err", reason)...)
+	id := w.target.Settings.ID
+	if err := w.store.HoldIntegration(ctx, id, w.now(), reason); err != nil {
+		w.log.Error("the hold could not be stored", "err", err)
+	}
+	w.obs.Held(id, "auth")
+}
+
 func (w *Worker) pauseLeft() time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -150,15 +230,30 @@ func (w *Worker) one(ctx context.Context, d bridge.Delivery) {
 	if w.isHeld() {
 		// Refused while this row was on its way to us: give it back untried.
 		d.State, d.LeaseUntil = bridge.Held, bridge.Time{}
-		d.Note = "credentials refused: held until the integration is active again"
+		d.Note = heldNote
 		w.finish(ctx, d)
 		return
 	}
 	trace := &crm.Trace{}
-	actx, cancel := context.WithTimeout(crm.WithTrace(ctx, trace), attemptLimit)
+	marked := crm.WithGate(crm.WithTrace(ctx, trace), w.Gate)
+	if d.Backlog {
+		marked = crm.WithPriority(marked, crm.Backfill)
+	}
+	actx, cancel := context.WithTimeout(marked, attemptLimit)
 	row, err := w.perform(actx, d)
 	cancel()
+	if errors.Is(err, errPenned) {
+		return
+	}
+	w.close(ctx, row, err, trace, began)
+}
+
+const heldNote = "credentials refused: held until the integration is active again"
+
+// close writes down what became of an attempt, and what follows for others.
+func (w *Worker) close(ctx context.Context, row bridge.Delivery, err error, trace *crm.Trace, began time.Time) {
 	now := w.now()
+	d := row
 	if fault.IsStopped(ctx, err) {
 		// The program is stopping. What was sent may have been done.
 		d.State, d.Look = bridge.Waiting, true
@@ -183,26 +278,14 @@ func (w *Worker) apply(ctx context.Context, v verdict) {
 	id := w.target.Settings.ID
 	switch {
 	case v.hold:
-		w.mu.Lock()
-		first := !w.held
-		w.held = true
-		w.mu.Unlock()
-		if !first {
-			return
-		}
-		w.log.Error("the CRM refuses the credentials; everything is held until the integration is activated again",
-			"call", v.row.CallID, "action", v.row.Action.Kind, "err", v.row.Error)
-		if err := w.store.HoldIntegration(ctx, id, w.now(), v.row.Error); err != nil {
-			w.log.Error("the hold could not be stored", "err", err)
-		}
-		w.obs.Held(id, "auth")
+		w.hold(ctx, v.row.Error, "call", v.row.CallID, "action", v.row.Action.Kind)
 	case v.holdKind:
 		w.log.Error("a right is missing in the CRM; actions of this kind are held", "action", v.row.Action.Kind, "err", v.row.Error)
 		if err := w.store.HoldKind(ctx, id, v.row.Action.Kind, v.row.Error); err != nil {
 			w.log.Error("the hold could not be stored", "err", err)
 		}
 		w.obs.Held(id, "forbidden")
-	case v.pause > 0:
+	case v.pause > 0 && !v.row.Backlog: // a backlog out of turn does not stop the others; the budget does if it must
 		w.mu.Lock()
 		if until := w.now().Add(v.pause); until.After(w.paused) {
 			w.paused = until

@@ -60,7 +60,7 @@ func (l *lookups) changed(ch *track.Change) {
 	id, n, line, in := c.ID, c.Client, c.Line, c.Direction == bridge.In
 	l.app.lookupWork.Go(func() { l.local(id, n, line, in) })
 	for _, t := range l.app.targets() {
-		if !t.active || !takesLine(t.settings, line) {
+		if !t.usable() || !takesLine(t.settings, line) {
 			continue
 		}
 		select {
@@ -122,8 +122,10 @@ func (l *lookups) local(id string, n bridge.Number, line string, in bool) {
 func (l *lookups) remote(t *target, id string, n bridge.Number) {
 	ctx, cancel := context.WithTimeout(l.app.work, lookupLimit)
 	defer cancel()
+	ctx = t.asking(ctx, crm.Urgent)
 	e, err := t.book.Find(ctx, n, time.Minute)
 	if err != nil {
+		t.refused(ctx, "who is calling", err)
 		if old, ok := t.book.Known(ctx, n); ok && old.Found() {
 			c := l.client(t, old)
 			c.Trouble = "slow"

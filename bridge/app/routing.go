@@ -265,7 +265,7 @@ func (a *App) managerOfCRM(ctx context.Context, q route.Question) ([]route.Candi
 	var asks []*target
 	for _, t := range a.managing(q.Line) {
 		_, can := t.client.(crm.Router)
-		if e, ok := t.book.Known(ctx, q.Client); ok && e.Found() && t.active && can {
+		if e, ok := t.book.Known(ctx, q.Client); ok && e.Found() && t.usable() && can {
 			asks = append(asks, t)
 		}
 	}
@@ -277,7 +277,8 @@ func (a *App) managerOfCRM(ctx context.Context, q route.Question) ([]route.Candi
 	for i, t := range asks {
 		replies[i] = make(chan reply, 1)
 		go func() {
-			m, err := t.client.(crm.Router).PersonalManager(ctx, q.Client)
+			m, err := t.client.(crm.Router).PersonalManager(t.asking(ctx, crm.Urgent), q.Client)
+			t.refused(ctx, "personal manager", err)
 			replies[i] <- reply{m, err}
 		}()
 	}

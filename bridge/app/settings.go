@@ -65,7 +65,7 @@ func (a *App) swapTargets(ctx context.Context, s bridge.Settings, states map[str
 	for _, in := range s.Integrations {
 		order = append(order, in.ID)
 		st := states[in.ID]
-		if t := old[in.ID]; t != nil && t.print != "" && t.print == fingerprint(in, s.Employees, st) {
+		if t := old[in.ID]; t != nil && t.print != "" && t.print == fingerprint(in, s.Employees, st) && !(t.dead() && st.Active) {
 			next[in.ID] = t
 			continue
 		}
@@ -76,7 +76,7 @@ func (a *App) swapTargets(ctx context.Context, s bridge.Settings, states map[str
 			broken[in.ID] = err
 			continue
 		}
-		t.active = in.Active && st.Active
+		a.arm(t, in.Active && st.Active)
 		next[in.ID] = t
 		opened = append(opened, t)
 	}
@@ -193,7 +193,10 @@ func (a *App) stamp(ctx context.Context) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		s += fmt.Sprintf(" %s=%t,%d", id, st.Active, st.HeldSince.Milli())
+		// A worker that has ended counts too: held and activated again within
+		// one look, the integration needs a new one.
+		t := a.targetOf(id)
+		s += fmt.Sprintf(" %s=%t,%d,%t", id, st.Active, st.HeldSince.Milli(), t != nil && t.dead())
 	}
 	return s, nil
 }

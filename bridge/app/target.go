@@ -124,10 +124,6 @@ func (a *App) startTarget(t *target) {
 	}
 	ctx, stop := context.WithCancel(a.work)
 	t.stop = stop
-	t.worker = deliver.NewWorker(deliver.Target{Settings: t.settings, Title: t.driver.Title, Client: t.client, Book: t.book,
-		People: t, Lines: a.line, Employee: a.employee, Zone: t.zone,
-		RecordURL: func(c *bridge.Call) string { return a.recordURL(c) },
-	}, ledger{a.db}, watched{a.metrics, t}, a.log, time.Now, a.opts.Parallel)
 	t.done.Go(func() { t.worker.Run(ctx) })
 	t.done.Go(func() { a.syncStaff(ctx, t) })
 }
@@ -155,7 +151,7 @@ func (t *target) close() {
 // a failure it tries again sooner.
 func (a *App) syncStaff(ctx context.Context, t *target) {
 	wait := time.Second
-	for {
+	for !t.dead() {
 		err := a.syncOnce(ctx, t)
 		switch {
 		case ctx.Err() != nil:
@@ -186,8 +182,9 @@ func (a *App) syncOnce(ctx context.Context, t *target) error {
 	cctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	now := time.Now()
-	list, err := staff.Sync(cctx, t.settings.ID, dir, people{a.db}, now)
+	list, err := staff.Sync(t.asking(cctx, crm.Fresh), t.settings.ID, dir, people{a.db}, now)
 	t.say(err)
+	t.refused(ctx, "list employees", err)
 	if err != nil {
 		_, shrunk := errors.AsType[*staff.Shrunken](err)
 		t.shrunken.Store(shrunk)

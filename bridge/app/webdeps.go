@@ -11,6 +11,7 @@ import (
 
 	"callbridge/bridge"
 	"callbridge/bridge/card"
+	"callbridge/bridge/deliver"
 	"callbridge/bridge/phone"
 	"callbridge/bridge/route"
 	"callbridge/bridge/web"
@@ -149,8 +150,14 @@ func (s site) integrations(ctx context.Context) ([]web.Integration, error) {
 			return nil, err
 		}
 		n := byID[in.ID]
+		_, backlog, err := s.a.db.OpenByKind(ctx, in.ID)
+		if err != nil {
+			return nil, err
+		}
+		rest := deliver.CostOf(backlog, Driver(in.Kind))
 		row := web.Integration{ID: in.ID, Kind: in.Kind, Name: in.Name, Active: in.Active && st.Active, State: "active",
-			Waiting: n[bridge.Waiting] + n[bridge.Trying], Held: n[bridge.Held], Failed: n[bridge.Refused], URL: in.Credentials["url"]}
+			Waiting: n[bridge.Waiting] + n[bridge.Trying], Held: n[bridge.Held], Failed: n[bridge.Refused],
+			Backlog: int(rest.Deliveries), CatchUp: rest.Minutes, URL: in.Credentials["url"]}
 		switch {
 		case !st.Active:
 			row.State, row.Reason, row.Since = "held", st.HeldReason, st.HeldSince

@@ -116,7 +116,7 @@ func TestEveryRouteAsksWhoYouAre(t *testing.T) {
 		case (!page || method != "GET") && a.status != 401:
 			t.Errorf("%s without sign-in: %d", r.pattern, a.status)
 		}
-		if r.who == console {
+		if r.who == console || r.who == admins {
 			if a := agent.do(method, path, "{}"); a.status != 403 && !(path == "/" && a.header.Get("Location") == "/agent") {
 				t.Errorf("%s as an agent: %d", r.pattern, a.status)
 			}

@@ -54,7 +54,9 @@ type Deps struct {
 	Integrations func(context.Context) ([]Integration, error)
 	PBXs         func() []PBX
 	// Missing says why the daemon cannot take calls, in words; empty = ready.
-	Missing  func(context.Context) []string
+	Missing func(context.Context) []string
+	// Switch turns integrations on and off.
+	Switch   Switcher
 	Dialer   Dialer
 	Presence Presence
 	// Route answers "who should take this call?". It is given 1 s.
@@ -196,7 +198,11 @@ type Integration struct {
 	Failed    int         `json:"failed"`
 	LastDone  bridge.Time `json:"last_done,omitzero"`
 	LastError string      `json:"last_error,omitempty"`
-	URL       string      `json:"url,omitempty"`
+	// Backlog is how many deliveries of a resend are on their way, CatchUp how
+	// many minutes they take at the rate the CRM allows.
+	Backlog int     `json:"backlog"`
+	CatchUp float64 `json:"caught_up_in_minutes"`
+	URL     string  `json:"url,omitempty"`
 }
 
 // PBX is how one phone system is.

@@ -48,6 +48,7 @@ const (
 	public  access = iota // nobody needs to be known
 	signed                // anybody signed in: he sees what is his
 	console               // supervisors and admins
+	admins                // admins only: changes what the whole company does
 )
 
 // route is one address. The table is the single list of them: the mux is made
@@ -76,6 +77,10 @@ func (s *server) routes() []route {
 		{"GET /calls/{id}/case", console, s.caseFile},
 		{"GET /deliveries", console, s.deliveriesPage},
 		{"GET /ledger", console, s.ledgerPage},
+		{"GET /integrations/{id}", console, s.integrationPage},
+		{"POST /integrations/{id}/activate", admins, s.activateForm},
+		{"POST /integrations/{id}/deactivate", admins, s.deactivateForm},
+		{"POST /integrations/{id}/resend", admins, s.resendForm},
 
 		{"POST /api/v1/session", public, s.apiSession},
 		{"GET /api/v1/me", signed, s.apiMe},
@@ -90,6 +95,10 @@ func (s *server) routes() []route {
 		{"GET /api/v1/deliveries", console, s.apiDeliveries},
 		{"GET /api/v1/ledger", console, s.apiLedger},
 		{"GET /api/v1/integrations", console, s.apiIntegrations},
+		{"GET /api/v1/integrations/{id}", console, s.apiIntegration},
+		{"POST /api/v1/integrations/{id}/activate", admins, s.apiActivate},
+		{"POST /api/v1/integrations/{id}/deactivate", admins, s.apiDeactivate},
+		{"POST /api/v1/integrations/{id}/resend", admins, s.apiResend},
 		{"GET /api/v1/openapi.json", public, s.apiDocument},
 
 		{"GET /hooks/{pbx}/route", public, s.routeAnswer},
@@ -240,7 +249,8 @@ func (s *server) may(_ http.ResponseWriter, r *http.Request, rt route, v *visito
 	case rt.who == public:
 	case v == nil:
 		return &apiError{Status: 401, Code: "sign_in"}
-	case rt.who == console && v.user.Role != bridge.Admin && v.user.Role != bridge.Supervisor:
+	case rt.who == console && v.user.Role != bridge.Admin && v.user.Role != bridge.Supervisor,
+		rt.who == admins && v.user.Role != bridge.Admin:
 		return &apiError{Status: 403, Code: "not_allowed"}
 	}
 	return nil

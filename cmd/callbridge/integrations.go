@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"slices"
 	"text/tabwriter"
-	"time"
 
 	"callbridge/bridge"
 	"callbridge/bridge/app"
@@ -161,43 +160,53 @@ func (c *cli) checkIntegration(ctx context.Context, conf, id string, asJSON bool
 // switchIntegration activates or deactivates. Without resend, what was held
 // expires on activation and can still be sent by hand while it is kept (R-14).
 func (e *opened) switchIntegration(ctx context.Context, out io.Writer, id string, on, resend bool) error {
-	s, _, err := e.db.Settings(ctx)
-	if err != nil {
-		return err
-	}
-	i := slices.IndexFunc(s.Integrations, func(in bridge.Integration) bool { return in.ID == id })
-	if i < 0 {
-		return fmt.Errorf("there is no integration %q; `callbridge integrations list` shows them", id)
-	}
 	if !on {
-		n, err := e.db.HoldIntegration(ctx, id, time.Now(), store.HeldByHand)
+		d, err := e.board().Deactivate(ctx, id)
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(out, "%s is off; %d deliveries are held. New calls are kept.\n", id, n)
+		fmt.Fprintf(out, "%s is off; %d deliveries are held. New calls are kept.\n", id, d.Held)
 		return nil
 	}
-	if !s.Integrations[i].Active {
-		s.Integrations[i].Active = true
-		if _, err := e.db.SaveSettings(ctx, "command line", s, "activate "+id); err != nil {
-			return err
-		}
-	}
-	from := time.Now().Add(time.Hour) // nothing held is that new: all of it expires
-	if resend {
-		zone := e.zone
-		if z, err := time.LoadLocation(s.Integrations[i].TimeZone); err == nil && s.Integrations[i].TimeZone != "" {
-			zone = z
-		}
-		y, m, d := time.Now().In(zone).AddDate(0, 0, -2).Date()
-		from = time.Date(y, m, d, 0, 0, 0, 0, zone) // R-15: calendar days
-	}
-	r, err := e.db.ReleaseIntegration(ctx, id, from)
+	d, err := e.board().Activate(ctx, id, "command line", resend)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "%s is active: %d deliveries go out now, %d expired, %d stay held because a right is missing.\n", id, r.Waiting, r.Expired, r.Held)
-	return nil
+	r := d.Released
+	fmt.Fprintf(out, "%s is active: %d deliveries go out now", id, r.Waiting)
+	if d.Took.Took > 0 {
+		fmt.Fprintf(out, " (caught up in %s)", took(d.Took.Took))
+	}
+	fmt.Fprintf(out, ", %d expired, %d stay held because a right is missing.\n", r.Expired, r.Held)
+	if r.Expired > 0 {
+		fmt.Fprintf(out, "What expired can still be sent: callbridge resend -integration %s -dry-run\n", id)
+	}
+	return printDays(out, d.Before, d.After)
+}
+
+// printDays shows the held, waiting, done and expired of each day, before and after.
+func printDays(out io.Writer, before, after []store.LedgerRow) error {
+	if len(after) == 0 {
+		return nil
+	}
+	was := map[string]map[bridge.DeliveryState]int64{}
+	for _, r := range before {
+		was[r.Day] = r.ByState
+	}
+	t := tabwriter.NewWriter(out, 2, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "DAY\tHELD\tWAITING\tDONE\tFAILED\tEXPIRED\tSKIPPED")
+	for _, r := range after {
+		fmt.Fprint(t, r.Day)
+		for _, s := range []bridge.DeliveryState{bridge.Held, bridge.Waiting, bridge.Done, bridge.Refused, bridge.Expired, bridge.Skipped} {
+			if a, b := was[r.Day][s], r.ByState[s]; a != b {
+				fmt.Fprintf(t, "\t%d → %d", a, b)
+			} else {
+				fmt.Fprintf(t, "\t%d", b)
+			}
+		}
+		fmt.Fprintln(t)
+	}
+	return t.Flush()
 }
 
 func runSync(ctx context.Context, c *cli, args []string) error {

@@ -50,6 +50,7 @@ func commands() []command {
 		{"check", "", "the doctor: everything calls depend on, line by line", runCheck},
 		{"deliveries", "list | retry ID… | skip ID…", "the ledger of actions", runDeliveries},
 		{"integrations", "list | check ID | activate ID | deactivate ID", "CRM accounts", runIntegrations},
+		{"resend", "-integration ID", "send kept calls again, count and cost first", runResend},
 		{"sync", "[ID…]", "read the employees of the CRMs now", runSync},
 		{"apply", "settings.yaml", "put settings in force", runApply},
 		{"export", "", "print the settings in force, secrets masked", runExport},

@@ -1,0 +1,30 @@
+package web
+
+// switchTexts are those of the page of one integration.
+var switchTexts = map[string][2]string{
+	"switch.back":       {"Все звонки", "All calls"},
+	"switch.refused":    {"CRM не принимает пароль или ключ. Ничего не отправляется, новые звонки сохраняются и не теряются.", "The CRM refuses the password or key. Nothing is sent; new calls are kept and not lost."},
+	"switch.off":        {"Интеграция выключена. Новые звонки сохраняются и не теряются.", "The integration is off. New calls are kept and not lost."},
+	"switch.since":      {"С какого времени", "Since"},
+	"switch.first":      {"Первый отказ CRM", "First refusal by the CRM"},
+	"switch.why":        {"Почему", "Why"},
+	"switch.box":        {"Отправить данные в CRM после повторной активации", "Send data to the CRM after reactivation"},
+	"switch.window":     {"звонки за сегодня и два предыдущих дня, начиная с {n}", "calls of today and the two days before, from {n} on"},
+	"switch.would":      {"С галочкой уйдёт действий: {n}", "With the box, actions sent: {n}"},
+	"switch.minutes":    {"примерно минут: {n}", "about {n} minutes"},
+	"switch.older":      {"Старше этого срока, не уйдёт само: {n}", "Older, not sent by itself: {n}"},
+	"switch.byright":    {"Ждут недостающего права в CRM: {n}", "Waiting for a right that is missing in the CRM: {n}"},
+	"switch.without":    {"Без галочки накопленное не уйдёт само. Его можно отправить и позже, пока оно хранится.", "Without the box nothing of it is sent by itself. It can still be sent later while it is kept."},
+	"switch.activate":   {"Включить", "Activate"},
+	"switch.release":    {"Отпустить удержанное", "Release what is held"},
+	"switch.deactivate": {"Выключить", "Deactivate"},
+	"switch.days":       {"По дням", "Day by day"},
+	"switch.catchup":    {"догоним за {n} мин", "caught up in {n} min"},
+	"switch.backlog":    {"Досылается действий: {n}", "Actions being resent: {n}"},
+	"switch.did.on":     {"Интеграция включена. Уходит действий: {n}", "The integration is active. Actions on their way: {n}"},
+	"switch.did.resend": {"Досылается действий: {n}", "Actions on their way: {n}"},
+	"switch.did.off":    {"Интеграция выключена. Удержано действий: {n}", "The integration is off. Actions held: {n}"},
+	"switch.expired":    {"Не отправлено: {n}", "Not sent: {n}"},
+	"switch.later":      {"Отправить их всё-таки", "Send them after all"},
+	"switch.mayonly":    {"Включать и выключать может администратор.", "Only an administrator can turn it on and off."},
+}

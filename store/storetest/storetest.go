@@ -52,6 +52,7 @@ func Run(t *testing.T, dsn func(testing.TB) string) {
 		{"stats", testStats},
 		{"rings", testRings},
 		{"safety", testSafety},
+		{"resend", testResend},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.f(t, dsn) })
 	}

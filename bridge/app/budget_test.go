@@ -41,7 +41,7 @@ func TestF15ThirtyThousandHeldDoNotDelayAFreshCall(t *testing.T) {
 		}
 		quiet := worst()
 
-		if _, err := f.board().Deactivate(t.Context(), rc, "test"); err != nil {
+		if _, err := f.board().Deactivate(t.Context(), rc); err != nil {
 			t.Fatal(err)
 		}
 		var b store.Batch

@@ -14,6 +14,11 @@ import (
 // document is encrypted, not only the passwords in it: names, addresses and
 // password hashes are nobody's business either.
 func (db *DB) SaveSettings(ctx context.Context, by string, s bridge.Settings, note string) (int64, error) {
+	return db.saveSettings(ctx, by, s, note, func(int64) error { return nil })
+}
+
+// saveSettings asks may, with the number of the newest version, under the lock.
+func (db *DB) saveSettings(ctx context.Context, by string, s bridge.Settings, note string, may func(last int64) error) (int64, error) {
 	data, err := json.Marshal(s)
 	if err != nil {
 		return 0, db.wrap("save settings", err)
@@ -26,6 +31,9 @@ func (db *DB) SaveSettings(ctx context.Context, by string, s bridge.Settings, no
 		}
 		last, err := t.count("settings", 1)
 		if err != nil {
+			return err
+		}
+		if err := may(last); err != nil {
 			return err
 		}
 		version = last + 1

@@ -42,3 +42,17 @@ func (s site) stats(ctx context.Context, from, to time.Time, slot time.Duration)
 	out.Latency, err = s.a.db.CardLatencies(ctx, from, to)
 	return out, err
 }
+
+// Note and Notes make site a web.Audit.
+func (s site) Note(ctx context.Context, by, what, object string) error {
+	return s.a.db.AddAudit(ctx, by, what, object)
+}
+
+func (s site) Notes(ctx context.Context, before int64, limit int) ([]web.AuditNote, error) {
+	rows, err := s.a.db.Audit(ctx, before, limit)
+	out := make([]web.AuditNote, len(rows))
+	for i, r := range rows {
+		out[i] = web.AuditNote{ID: r.ID, At: r.At, By: r.By, What: r.What, Object: r.Object}
+	}
+	return out, err
+}

@@ -25,18 +25,19 @@ import (
 // Config is callbridge.yaml: what belongs to this machine. The tags doc and
 // sample make the commented sample that `callbridge configdoc` prints.
 type Config struct {
-	Listen        string   `yaml:"listen" doc:"Address of the pages, the API and the webhooks. Either put a proxy with TLS in front of it, or name a certificate below."`
-	PublicURL     string   `yaml:"public_url" sample:"https://calls.example.ru" doc:"Under which address the outside reaches this server: for links in the CRM and for webhooks."`
-	Database      Secret   `yaml:"database" doc:"sqlite:FILE, or postgres://user@host/callbridge for more than one node. A password in the address may come from the environment: postgres://callbridge:${DB_PASSWORD}@db/callbridge"`
-	TimeZone      string   `yaml:"time_zone" doc:"Time zone of days and of times without one; PBXs and integrations may have their own."`
-	Country       string   `yaml:"country" doc:"Country of numbers written without one (two letters)."`
-	SecretKeyFile string   `yaml:"secret_key_file" doc:"Key that encrypts the CRM credentials in the database. Made at the first start; keep a copy, without it they must be entered anew."`
-	TLS           TLS      `yaml:"tls" doc:"Serve https ourselves. The files are read again when they change."`
-	Proxies       []string `yaml:"trusted_proxies" sample:"[127.0.0.1, 10.0.0.0/8]" doc:"Proxies whose X-Forwarded-For tells who the visitor is. Nobody else's is believed."`
-	PBX           []PBX    `yaml:"pbx" doc:"The telephone systems we listen to."`
-	Keep          Keep     `yaml:"keep" doc:"How many days data is kept; 0 means for ever."`
-	Log           Log      `yaml:"log" doc:"Logs go to standard error and hold no personal data."`
-	Metrics       Metrics  `yaml:"metrics" doc:"Prometheus reads /metrics."`
+	Listen         string   `yaml:"listen" doc:"Address of the pages, the API and the webhooks. Either put a proxy with TLS in front of it, or name a certificate below."`
+	PublicURL      string   `yaml:"public_url" sample:"https://calls.example.ru" doc:"Under which address the outside reaches this server: for links in the CRM and for webhooks."`
+	Database       Secret   `yaml:"database" doc:"sqlite:FILE, or postgres://user@host/callbridge for more than one node. A password in the address may come from the environment: postgres://callbridge:${DB_PASSWORD}@db/callbridge"`
+	TimeZone       string   `yaml:"time_zone" doc:"Time zone of days and of times without one; PBXs and integrations may have their own."`
+	Country        string   `yaml:"country" doc:"Country of numbers written without one (two letters)."`
+	SecretKeyFile  string   `yaml:"secret_key_file" doc:"Key that encrypts the CRM credentials in the database. Made at the first start; keep a copy, without it they must be entered anew."`
+	TLS            TLS      `yaml:"tls" doc:"Serve https ourselves. The files are read again when they change."`
+	Proxies        []string `yaml:"trusted_proxies" sample:"[127.0.0.1, 10.0.0.0/8]" doc:"Proxies whose X-Forwarded-For tells who the visitor is. Nobody else's is believed."`
+	FrameAncestors []string `yaml:"frame_ancestors" sample:"[https://mp000000.megaplan.ru]" doc:"Addresses of the CRMs in which the agents' page may stand in a frame. Needs https in public_url: browsers send no cookies into a foreign frame otherwise."`
+	PBX            []PBX    `yaml:"pbx" doc:"The telephone systems we listen to."`
+	Keep           Keep     `yaml:"keep" doc:"How many days data is kept; 0 means for ever."`
+	Log            Log      `yaml:"log" doc:"Logs go to standard error and hold no personal data."`
+	Metrics        Metrics  `yaml:"metrics" doc:"Prometheus reads /metrics."`
 }
 
 // PBX is one telephone system.
@@ -216,6 +217,11 @@ func (c *Config) Validate() []setting.Problem {
 	}
 	if c.PublicURL != "" && !webAddress(c.PublicURL) {
 		v.add("public_url", "%q is no full address such as https://calls.example.ru", c.PublicURL)
+	}
+	for i, f := range c.FrameAncestors {
+		if u, err := url.Parse(f); err != nil || !webAddress(f) || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || strings.ContainsAny(f, " ;,'*") {
+			v.add(fmt.Sprintf("frame_ancestors[%d]", i), "%q is no origin such as https://mp000000.megaplan.ru", f)
+		}
 	}
 	switch db := c.Database.Reveal(); {
 	case strings.HasPrefix(db, "sqlite:") && len(db) > len("sqlite:"):

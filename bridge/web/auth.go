@@ -119,6 +119,9 @@ func (s *server) csrf(session string) string {
 
 func equal(a, b string) bool { return hmac.Equal([]byte(a), []byte(b)) }
 
+// Digest is what the store keeps of a token.
+func Digest(token string) string { return digest(token) }
+
 func digest(token string) string {
 	sum := sha256.Sum256([]byte(token))
 	return base64.RawURLEncoding.EncodeToString(sum[:])

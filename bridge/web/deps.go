@@ -77,6 +77,8 @@ type Deps struct {
 	// who may see the cards of an extension now.
 	Rings  func(ctx context.Context, callID string) ([]Ring, error)
 	Phones func(extension string) Phone
+	// Audit keeps who did what.
+	Audit Audit
 	// CaseFile writes a call with all that is stored of it as one JSON object,
 	// personal data masked (F-19).
 	CaseFile func(ctx context.Context, callID string) ([]byte, error)
@@ -90,6 +92,22 @@ type Deps struct {
 	// Mount adds handlers of others by ServeMux pattern: webhooks, recordings.
 	// They check who calls by themselves.
 	Mount map[string]http.Handler
+}
+
+// Audit keeps who changed what through the console and the API.
+type Audit interface {
+	Note(ctx context.Context, by, what, object string) error
+	// Notes returns what was done, newest first, older than before (0: the newest).
+	Notes(ctx context.Context, before int64, limit int) ([]AuditNote, error)
+}
+
+// AuditNote is one thing somebody did.
+type AuditNote struct {
+	ID     int64       `json:"id"`
+	At     bridge.Time `json:"at"`
+	By     string      `json:"by"`
+	What   string      `json:"what"`
+	Object string      `json:"object"`
 }
 
 // Users knows who may sign in.

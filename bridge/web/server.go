@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"time"
 
 	"callbridge/bridge"
@@ -35,6 +36,8 @@ type server struct {
 	framed  bool   // pages may stand in a frame of another site
 	policy  string // Content-Security-Policy
 	counts  statsCache
+	onceMu  sync.Mutex
+	framing string // Content-Security-Policy of what may be framed
 	pages   *template.Template
 	logins  *guard
 	hashing hashing
@@ -64,6 +67,7 @@ func (s *server) routes() []route {
 		{"GET /login", public, s.loginPage},
 		{"POST /login", public, s.login},
 		{"POST /logout", signed, s.logout},
+		{"GET /once", public, s.once},
 		{"POST /language", public, s.setLanguage},
 		{"GET /static/", public, s.static},
 		{"GET /favicon.ico", public, s.favicon},
@@ -83,6 +87,7 @@ func (s *server) routes() []route {
 		{"POST /integrations/{id}/resend", admins, s.resendForm},
 
 		{"POST /api/v1/session", public, s.apiSession},
+		{"POST /api/v1/login-links", console, s.apiLoginLink},
 		{"GET /api/v1/me", signed, s.apiMe},
 		{"PUT /api/v1/me/dnd", signed, s.apiDND},
 		{"GET /api/v1/calls", signed, s.apiCalls},
@@ -148,8 +153,9 @@ func New(d Deps) http.Handler {
 	}
 	s := &server{d: d, log: d.Log, secure: strings.HasPrefix(d.PublicURL, "https://"), framed: len(d.FrameAncestors) > 0,
 		logins: newGuard(), hashing: make(hashing, 2), origin: http.NewCrossOriginProtection()}
-	s.policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; font-src 'self'; " +
-		"manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors " + strings.Join(append([]string{"'self'"}, d.FrameAncestors...), " ")
+	policy := "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; font-src 'self'; " +
+		"manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'self'"
+	s.policy, s.framing = policy, strings.Join(append([]string{policy}, d.FrameAncestors...), " ")
 	if u, err := url.Parse(d.PublicURL); err == nil && u.Host != "" {
 		// Behind a proxy that changes the Host header the browser's origin is
 		// the public address all the same.
@@ -177,11 +183,12 @@ func New(d Deps) http.Handler {
 func (s *server) outer(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h.Set("Content-Security-Policy", s.policy)
+		framed := s.framed && mayBeFramed(r.URL.Path)
+		h.Set("Content-Security-Policy", map[bool]string{false: s.policy, true: s.framing}[framed])
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "same-origin")
 		h.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=()")
-		if !s.framed {
+		if !framed {
 			h.Set("X-Frame-Options", "SAMEORIGIN") // for browsers without frame-ancestors
 		}
 		if s.secure {

@@ -16,6 +16,11 @@ func union(parts ...map[string][2]string) map[string][2]string {
 
 // consoleTexts are those of the console.
 var consoleTexts = map[string][2]string{
+	"error.link_used":   {"Ссылка уже использована или устарела. Попросите новую.", "The link was used or has expired. Ask for a new one."},
+	"error.bad_minutes": {"От 1 минуты до суток.", "From one minute to a day."},
+	"error.no_user":     {"Такого пользователя нет.", "There is no such user."},
+	"error.admins_only": {"Для этого нужны права администратора.", "This needs the rights of an administrator."},
+
 	"why.title":           {"Почему", "Why"},
 	"why.link":            {"Почему именно так", "Why it went this way"},
 	"why.case":            {"Файл случая", "Case file"},

@@ -54,6 +54,8 @@ func commands() []command {
 		{"sync", "[ID…]", "read the employees of the CRMs now", runSync},
 		{"apply", "settings.yaml", "put settings in force", runApply},
 		{"export", "", "print the settings in force, secrets masked", runExport},
+		{"users", "list | add LOGIN | password LOGIN | remove LOGIN | token LOGIN", "who may sign in, and tokens for scripts", runUsers},
+		{"dryrun", "settings.yaml", "what these rules would have done with stored calls; sends nothing", runDryrun},
 		{"configdoc", "", "print the commented sample configuration", runConfigdoc},
 		{"version", "", "print the version", runVersion},
 	}

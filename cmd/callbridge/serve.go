@@ -47,7 +47,7 @@ func runServe(ctx context.Context, c *cli, args []string) error {
 	}
 	log.Info("callbridge serves", "address", a.Addr(), "version", version, "pid", os.Getpid(), "start_ms", time.Since(began).Milliseconds())
 	if !a.HasUsers() {
-		fmt.Fprintln(c.errOut, "Nobody can sign in yet: put users into the settings and run `callbridge apply settings.yaml` (see the README).")
+		fmt.Fprintln(c.errOut, "Nobody can sign in yet: `callbridge users add LOGIN --role admin` makes the first admin (with -c, if the configuration is named otherwise).")
 	}
 	for running := true; running; {
 		select {

@@ -38,6 +38,29 @@ func testAround(t *testing.T, dsn func(testing.TB) string) {
 			t.Errorf("versions %+v %v", l, err)
 		}
 	})
+	t.Run("two who save at once, and who did what", func(t *testing.T) {
+		_, v, err := db.Settings(ctx)
+		must(t, err)
+		if n, err := db.SaveSettingsAfter(ctx, "anna", bridge.Settings{}, "", v); err != nil || n != v+1 {
+			t.Fatalf("%d %v", n, err)
+		}
+		if _, err := db.SaveSettingsAfter(ctx, "boris", bridge.Settings{}, "", v); !errors.Is(err, store.ErrConflict) {
+			t.Errorf("%v", err)
+		}
+		if _, now, err := db.Settings(ctx); err != nil || now != v+1 {
+			t.Errorf("a refused version was counted: %d %v", now, err)
+		}
+		for _, what := range []string{"settings", "token", "check"} {
+			must(t, db.AddAudit(ctx, "anna", what, "x"))
+		}
+		rows, err := db.Audit(ctx, 0, 2)
+		if err != nil || len(rows) != 2 || rows[0].What != "check" || rows[0].By != "anna" || rows[0].At.IsZero() {
+			t.Errorf("%+v %v", rows, err)
+		}
+		if rows, err := db.Audit(ctx, rows[1].ID, 2); err != nil || len(rows) != 1 || rows[0].What != "settings" {
+			t.Errorf("%+v %v", rows, err)
+		}
+	})
 	t.Run("state of an integration", func(t *testing.T) {
 		if s, err := db.IntegrationState(ctx, "new"); err != nil || !s.Active {
 			t.Fatalf("new: %+v %v", s, err)

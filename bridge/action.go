@@ -13,12 +13,16 @@ const (
 	ActCommunication ActionKind = "communication" // write the communication
 	ActTask          ActionKind = "task"
 	ActProcess       ActionKind = "process"
-	ActOwner         ActionKind = "owner" // give a contact that this call made to another employee
+	ActOwner         ActionKind = "owner"      // give a contact that this call made to another employee
+	ActCloseTask     ActionKind = "close_task" // close the task made for a missed call: the client was talked to
 )
+
+// CloseSuffix makes the key of a closing out of that of the task it closes.
+const CloseSuffix = ":close"
 
 // ActionKinds returns the closed list, for metrics at zero.
 func ActionKinds() []ActionKind {
-	return []ActionKind{ActPopup, ActContact, ActFields, ActCall, ActCommunication, ActTask, ActProcess, ActOwner}
+	return []ActionKind{ActPopup, ActContact, ActFields, ActCall, ActCommunication, ActTask, ActProcess, ActOwner, ActCloseTask}
 }
 
 // Trigger is the moment of a call at which rules are asked.
@@ -28,6 +32,7 @@ const (
 	OnRing   Trigger = "ring"   // an extension began to ring
 	OnAnswer Trigger = "answer" // an employee and the client began to talk
 	OnEnd    Trigger = "end"    // the call is over
+	OnReturn Trigger = "return" // somebody has talked to a client whose call was missed
 )
 
 // Action is one thing the rules want (Wanted) or do not want done in a CRM,

@@ -22,10 +22,12 @@ type Integration struct {
 	// Lines limits the integration to calls on these numbers; empty means all (M-3.1, M-3.2).
 	Lines []string `yaml:"lines,omitempty" json:"lines,omitempty"`
 	// DefaultResponsible is the e-mail of the employee who gets what no rule gives to another (M-3.3).
-	DefaultResponsible string      `yaml:"default_responsible,omitempty" json:"default_responsible,omitempty"`
-	TimeZone           string      `yaml:"time_zone,omitempty" json:"time_zone,omitempty"`
-	Calls              CallRules   `yaml:"calls,omitempty" json:"calls,omitzero"`
-	ClickToCall        ClickToCall `yaml:"click_to_call,omitempty" json:"click_to_call,omitzero"`
+	DefaultResponsible string `yaml:"default_responsible,omitempty" json:"default_responsible,omitempty"`
+	TimeZone           string `yaml:"time_zone,omitempty" json:"time_zone,omitempty"`
+	// WorkingHours is the calendar of deadlines; nil: day and night.
+	WorkingHours *WorkingHours `yaml:"working_hours,omitempty" json:"working_hours,omitempty"`
+	Calls        CallRules     `yaml:"calls,omitempty" json:"calls,omitzero"`
+	ClickToCall  ClickToCall   `yaml:"click_to_call,omitempty" json:"click_to_call,omitzero"`
 }
 
 // CallRules says what is to be done in the CRM for calls.
@@ -36,7 +38,10 @@ type CallRules struct {
 	CommunicationMinutes *int          `yaml:"communication_minutes,omitempty" json:"communication_minutes,omitempty"` // nil: 120; 0: the real length
 	Tasks                []TaskRule    `yaml:"tasks,omitempty" json:"tasks,omitempty"`
 	Processes            []ProcessRule `yaml:"processes,omitempty" json:"processes,omitempty"`
-	PersonalManager      bool          `yaml:"personal_manager,omitempty" json:"personal_manager,omitempty"`
+	// Missed says how missed calls are answered; nil: without a deadline, and
+	// their tasks are closed when somebody has talked to the client.
+	Missed          *MissedRule `yaml:"missed,omitempty" json:"missed,omitempty"`
+	PersonalManager bool        `yaml:"personal_manager,omitempty" json:"personal_manager,omitempty"`
 	// Popup sends ring, answer and end to the CRM's own call window. nil means yes.
 	Popup *bool `yaml:"popup,omitempty" json:"popup,omitempty"`
 }
@@ -63,6 +68,12 @@ type FieldRule struct {
 	CRM    string `yaml:"crm" json:"crm"`
 	From   string `yaml:"from" json:"from"`
 	Update string `yaml:"update,omitempty" json:"update,omitempty"` // always; empty: only when the contact is made
+}
+
+// MissedRule is for clients who wait to be called back (F-6).
+type MissedRule struct {
+	Within    Duration `yaml:"within,omitempty" json:"within,omitzero"`          // deadline, in working hours; 0: none
+	KeepTasks bool     `yaml:"keep_tasks,omitempty" json:"keep_tasks,omitempty"` // do not close tasks when somebody has talked to the client
 }
 
 // TaskRule makes a task ("дело", M-4.4).

@@ -262,3 +262,9 @@ type Router interface {
 type NotKept struct{ Why string }
 
 func (e *NotKept) Error() string { return e.Why }
+
+// TaskCloser is a CRM whose tasks we can close. A task that is closed already
+// is Found; one that is not there any more is fault.Gone.
+type TaskCloser interface {
+	CloseTask(ctx context.Context, key Key, id ObjectID, text string) (Made, error)
+}

@@ -64,6 +64,7 @@ type App struct {
 	core    *core
 	writer  *writer
 	lookups *lookups
+	returns *returns
 	router  *route.Router
 	pbxs    []*phoneSystem
 
@@ -148,10 +149,10 @@ func (a *App) prepare(ctx context.Context) error {
 		newGauges(a.ledgerNow, a.pbxNow, a.integrationsNow))
 	a.metrics.build.WithLabelValues(a.opts.Version).Set(1)
 	a.writer = newWriter(a.log, a.metrics, a.db.Commit, a.wakeTargets)
-	a.lookups = newLookups(a)
+	a.lookups, a.returns = newLookups(a), newReturns(a)
 	a.core = &core{log: a.log, hub: a.hub, writer: a.writer, metrics: a.metrics, phones: a.phones,
 		tracker: track.New(track.Options{Number: a.number, OwnNumber: a.ownNumber}), plan: func() *plan { return &a.plan.Load().plan },
-		asked: a.asked, dnd: a.dndTold, changed: a.lookups.changed, linked: a.linked, wake: make(chan struct{}, 1), live: map[string]bridge.Call{},
+		asked: a.asked, dnd: a.dndTold, changed: func(ch *track.Change) { a.lookups.changed(ch); a.returns.changed(ch) }, linked: a.linked, wake: make(chan struct{}, 1), live: map[string]bridge.Call{},
 		loose: map[string]bridge.Event{}, orphans: map[string][]bridge.Call{}}
 	a.rings = make(chan store.Ring, 8192)
 	a.core.rang = a.rang
@@ -228,6 +229,7 @@ func (a *App) Start() error {
 		a.linkWork.Go(func() { a.listen(p) })
 	}
 	a.housework.Go(func() { a.watchSettings(a.work) })
+	a.housework.Go(func() { a.returns.run(a.work) })
 	a.housework.Go(func() { a.retention(a.work) })
 	a.housework.Go(func() { a.keepRings(a.work) })
 	a.housework.Go(func() {
@@ -364,7 +366,7 @@ func (a *App) webDeps() web.Deps {
 	s := site{a}
 	return web.Deps{Log: a.log, Key: a.opts.Key, PublicURL: a.cfg.PublicURL, Zone: a.zone, Version: a.opts.Version, Demo: a.opts.Demo,
 		Users: s, Sessions: s, Calls: s, Ledger: s, Client: s.client, Hub: a.hub, Live: a.core.liveCalls, Integrations: s.integrations, PBXs: s.pbxs,
-		Missing: s.missing, Switch: switcher{a}, Dialer: a, Presence: a, Route: s.route, Routes: s.routes, Line: a.line, Employee: a.employee,
+		Missing: s.missing, Switch: switcher{a}, Dialer: a, Presence: a, Route: s.route, Routes: s.routes, Returns: a.returns, Line: a.line, Employee: a.employee,
 		Parse:   func(t string) bridge.Number { return a.number("", t) },
 		Number:  func(n string) string { return phone.Format(bridge.Number(n), "ru") },
 		Metrics: a.metricsHandler(),

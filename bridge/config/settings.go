@@ -93,6 +93,14 @@ func (c *checker) integration(path string, in *bridge.Integration) {
 	c.numbers(path+".lines", in.Lines)
 	in.DefaultResponsible = c.email(path+".default_responsible", in.DefaultResponsible)
 	c.zone(path+".time_zone", in.TimeZone, false)
+	if in.WorkingHours != nil {
+		for field, why := range in.WorkingHours.Check() {
+			c.add(path+".working_hours."+field, "%s", why)
+		}
+	}
+	if m := in.Calls.Missed; m != nil {
+		c.span(path+".calls.missed.within", m.Within, 366*24*time.Hour)
+	}
 	c.calls(path+".calls", &in.Calls)
 	if in.ClickToCall.Number != "" {
 		in.ClickToCall.Number = c.number(path+".click_to_call.number", in.ClickToCall.Number)

@@ -80,6 +80,8 @@ func (j *job) run(ctx context.Context) error {
 		return j.task(ctx)
 	case bridge.ActProcess:
 		return j.process(ctx)
+	case bridge.ActCloseTask:
+		return j.closeTask(ctx)
 	case bridge.ActOwner:
 		return j.owner(ctx)
 	}
@@ -330,7 +332,7 @@ func (j *job) task(ctx context.Context) error {
 		ContactKind: j.entry.Contact.Kind, Phone: j.call.Client, Record: &rec}
 	if j.row.Action.Due > 0 {
 		// From the end of the call, so that a resend days later keeps the deadline.
-		t.Due = j.end().Add(time.Duration(j.row.Action.Due))
+		t.Due = j.t.Settings.WorkingHours.Add(j.end(), time.Duration(j.row.Action.Due), j.t.Zone)
 	}
 	m, err := tk.CreateTask(ctx, j.key(), t)
 	if err != nil {

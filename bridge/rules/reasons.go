@@ -65,7 +65,8 @@ var (
 var sentences = []sentence{notOurLine, internalUnnamed, popupOff, popupInternal, popupWithheld, popupNobody, popupRing, popupAnswer, popupEnd,
 	contactOff, contactInternal, contactWithheld, contactWhen, contactMade, ownerMoves, fieldsWithheld, fieldsOnce, fieldsAlways,
 	historyInternal, historyWanted, communicationsOff, tasksOff, processesOff, ruleNo, ruleInternal, ruleDirection, ruleOutcome, ruleReason,
-	ruleLine, ruleFits, ruleFitsKnown, ruleFitsUnknown, ownerDefault, ownerNobody, ownerCaller, ownerTalked, ownerNamed, ownerAsk}
+	ruleLine, ruleFits, ruleFitsKnown, ruleFitsUnknown, ownerDefault, ownerNobody, ownerCaller, ownerTalked, ownerNamed, ownerAsk,
+	taskCalledBack, taskCameThrough, taskTalkedWith, taskByHand}
 
 func because(s sentence, facts ...string) string {
 	if len(facts) == 0 {

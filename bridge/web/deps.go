@@ -62,6 +62,9 @@ type Deps struct {
 	// Route answers "who should take this call?". It is given 1 s.
 	Route func(context.Context, RouteQuestion) (RouteAnswer, error)
 
+	// Returns lists the clients who wait to be called back.
+	Returns Returns
+
 	// Routes says why a call rang where it rang, oldest decision first.
 	Routes func(context.Context, bridge.Call) ([]RouteDecision, error)
 	// Line and Employee give names for numbers and extensions; Number writes

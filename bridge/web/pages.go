@@ -73,8 +73,9 @@ func (s *server) agentPage(w http.ResponseWriter, r *http.Request) error {
 
 // recentView is the list of an agent's latest calls.
 type recentView struct {
-	Calls []recentCall
-	Dial  bool
+	Calls   []recentCall
+	Dial    bool
+	Returns []returnRow
 }
 
 // recentCall is one of an agent's calls as he lived it.
@@ -104,6 +105,9 @@ func (s *server) recent(r *http.Request) (recentView, error) {
 	}
 	calls, _, err := s.d.Calls.Calls(r.Context(), CallQuery{Extension: v.user.Extension, Limit: 30})
 	if err != nil {
+		return out, err
+	}
+	if out.Returns, err = s.returns(r); err != nil {
 		return out, err
 	}
 	back := map[bridge.Number]bool{} // clients who were talked to since: no call back is open

@@ -95,6 +95,8 @@ func (s *server) routes() []route {
 		{"GET /api/v1/calls/{id}", signed, s.apiCall},
 		{"GET /api/v1/calls/{id}/why", console, s.apiWhy},
 		{"GET /api/v1/calls/{id}/case", console, s.caseFile},
+		{"GET /api/v1/missed", signed, s.apiMissed},
+		{"POST /api/v1/missed/{id}/close", signed, s.apiMissedClose},
 		{"GET /api/v1/cards", signed, s.apiCards},
 		{"GET /api/v1/stats", console, s.apiStats},
 		{"GET /api/v1/deliveries", console, s.apiDeliveries},

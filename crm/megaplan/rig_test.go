@@ -36,6 +36,7 @@ type adapter interface {
 	crm.CallLogger
 	crm.Communicator
 	crm.Tasker
+	crm.TaskCloser
 	crm.DealMaker
 	crm.FieldWriter
 	crm.Directory

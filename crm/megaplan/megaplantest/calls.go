@@ -276,6 +276,9 @@ func (c *call) todoAction() (result, *failure) {
 	case "TodoFinishActionRequest":
 		e.data["timeFinished"] = dateTimeOf(c.s.now())
 		e.data["status"] = c.s.order["TodoStatus"][1].link()
+		if t := str(body["resultText"]); t != "" {
+			e.data["resultComment"] = t
+		}
 	case "TodoRenewActionRequest":
 		if e.data["timeFinished"] == nil {
 			return result{}, forbidden("No act_renew rights for model " + e.id)

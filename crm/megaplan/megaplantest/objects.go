@@ -52,7 +52,8 @@ func (s *Server) show(e *entity) sandbox.Object {
 		}
 		span, _ := d["when"].(object)
 		o.Fields = fields("responsible", s.named(d["responsible"]), "client", strings.Join(with, ", "),
-			"begin", when(span["from"]), "end", when(span["to"]), "text", str(d["description"]))
+			"begin", when(span["from"]), "end", when(span["to"]), "text", str(d["description"]),
+			"finished", when(d["timeFinished"]), "result", str(d["resultComment"]))
 	case "Deal":
 		o.Kind = "deal"
 		o.Fields = fields("number", str(d["number"]), "program", s.named(d["program"]), "state", s.named(d["state"]),

@@ -97,6 +97,7 @@ func (f *Fake) table() []route {
 		{verb: "GET", path: "/tasks", handler: listTasks},
 		{verb: "POST", path: "/tasks/create", handler: createTask},
 		{verb: "GET", path: "/tasks/{id}", handler: getTask},
+		{verb: "POST", path: "/tasks/{id}/edit", handler: editTask},
 	}
 }
 

@@ -28,6 +28,8 @@ type Integration struct {
 	WorkingHours *WorkingHours `yaml:"working_hours,omitempty" json:"working_hours,omitempty"`
 	Calls        CallRules     `yaml:"calls,omitempty" json:"calls,omitzero"`
 	ClickToCall  ClickToCall   `yaml:"click_to_call,omitempty" json:"click_to_call,omitzero"`
+	// SyncEmployees offers the CRM's employees for import (M-2.2.1).
+	SyncEmployees bool `yaml:"sync_employees,omitempty" json:"sync_employees,omitempty"`
 }
 
 // CallRules says what is to be done in the CRM for calls.

@@ -45,6 +45,10 @@ func TestM411D03ContactGoesToWhoTalkedLast(t *testing.T) {
 			if len(c) != 1 || !sameName(c[0].Value("responsible"), tc.want) {
 				t.Errorf("the contact is %+v, want it to be %s's", c, tc.want)
 			}
+			// Routing knows it at once.
+			if e, ok := b.targetOf("mp").book.Known(t.Context(), bureauClient); !ok || !sameName(e.Contact.Manager, tc.want) && tc.rule != "first_talked" {
+				t.Errorf("index: %+v", e)
+			}
 			if d, ok := actionOf(all, bridge.ActOwner); ok != (tc.rule != "first_talked") {
 				t.Errorf("owner action: %+v", d)
 			}

@@ -135,7 +135,7 @@ const learnFor = 10 * time.Second
 func (a *App) learn(ctx context.Context, q route.Question) error {
 	var wait []*target
 	for _, t := range a.managing(q.Line) {
-		if !t.active {
+		if !t.usable() {
 			continue
 		}
 		e, known := t.book.Known(ctx, q.Client)
@@ -170,6 +170,7 @@ func (a *App) learn(ctx context.Context, q route.Question) error {
 
 // refresh reads a client and his open processes into the index.
 func (a *App) refresh(ctx context.Context, t *target, n bridge.Number) error {
+	ctx = t.asking(ctx, crm.Urgent)
 	e, err := t.book.Find(ctx, n, time.Second)
 	if err != nil || !e.Found() {
 		return err

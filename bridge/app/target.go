@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"sync"
@@ -29,9 +28,11 @@ type target struct {
 	book     *deliver.Book
 	zone     *time.Location
 	staff    atomic.Pointer[staff.Map]
-	staffAt  atomic.Int64 // ms of the last good list
-	shrunken atomic.Bool  // the CRM's last list was not believed (D-07)
-	held     atomic.Bool  // credentials were refused since the worker began
+	staffAt  atomic.Int64                 // ms of the last good list
+	links    atomic.Pointer[[]staff.Link] // as stored at the last sync
+	syncing  sync.Mutex
+	shrunken atomic.Bool // the CRM's last list was not believed (D-07)
+	held     atomic.Bool // credentials were refused since the worker began
 	trouble  atomic.Pointer[string]
 	worker   *deliver.Worker
 	active   bool // its worker runs
@@ -106,12 +107,17 @@ func (a *App) openTarget(ctx context.Context, in bridge.Integration, employees [
 	if err != nil {
 		return nil, err
 	}
+	links, err := (people{a.db}).links(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	t.links.Store(&links)
 	t.setStaff(list, employees, at)
 	return t, nil
 }
 
 func (t *target) setStaff(list []crm.Employee, employees []bridge.Employee, at time.Time) {
-	t.staff.Store(staff.NewMap(list, employees))
+	t.staff.Store(staff.NewMap(list, employees, t.joined()))
 	t.staffAt.Store(bridge.At(at).Milli())
 }
 
@@ -173,36 +179,6 @@ func (a *App) syncStaff(ctx context.Context, t *target) {
 	}
 }
 
-// syncOnce reads the employees of one integration and puts them in force.
-func (a *App) syncOnce(ctx context.Context, t *target) error {
-	dir, ok := t.client.(crm.Directory)
-	if !ok {
-		return nil
-	}
-	cctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	now := time.Now()
-	list, err := staff.Sync(t.asking(cctx, crm.Fresh), t.settings.ID, dir, people{a.db}, now)
-	t.say(err)
-	t.refused(ctx, "list employees", err)
-	if err != nil {
-		_, shrunk := errors.AsType[*staff.Shrunken](err)
-		t.shrunken.Store(shrunk)
-		if !shrunk && len(list) == 0 {
-			return err
-		}
-		t.staff.Store(staff.NewMap(list, a.plan.Load().employees))
-		return err
-	}
-	t.shrunken.Store(false)
-	t.setStaff(list, a.plan.Load().employees, now)
-	m := t.staff.Load()
-	for _, issue := range m.Issues() {
-		a.log.Warn("employees do not fit together", "integration", t.settings.ID, "issue", issue)
-	}
-	return nil
-}
-
 // checkTarget runs the adapter's check and keeps its report.
 func (a *App) checkTarget(ctx context.Context, t *target) (crm.Report, error) {
 	cctx, cancel := context.WithTimeout(ctx, time.Minute)
@@ -229,19 +205,4 @@ func (a *App) Check(ctx context.Context, id string) (crm.Report, error) {
 		return crm.Report{}, fmt.Errorf("there is no integration %q", id)
 	}
 	return a.checkTarget(ctx, t)
-}
-
-// SyncStaff reads the employees of one integration now. It returns how many
-// extensions are joined and what does not fit together.
-func (a *App) SyncStaff(ctx context.Context, id string) (joined int, issues []string, err error) {
-	t := a.targetOf(id)
-	if t == nil {
-		if err := a.openTrouble(id); err != nil {
-			return 0, nil, err
-		}
-		return 0, nil, fmt.Errorf("there is no integration %q", id)
-	}
-	err = a.syncOnce(ctx, t)
-	m := t.staff.Load()
-	return m.Size(), m.Issues(), err
 }

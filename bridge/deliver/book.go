@@ -146,6 +146,17 @@ func (b *Book) KeepDeals(ctx context.Context, n bridge.Number, contact crm.Conta
 	return b.index.SaveEntry(ctx, b.integration, n, e)
 }
 
+// KeepContact remembers what we changed in a contact, so that routing knows it
+// before the CRM is asked again. One that was not chosen stays as it was.
+func (b *Book) KeepContact(ctx context.Context, n bridge.Number, c crm.Contact) error {
+	e, ok := b.Known(ctx, n)
+	if !ok || e.Contact.ID != c.ID {
+		return nil
+	}
+	e.Contact = c
+	return b.index.SaveEntry(ctx, b.integration, n, e)
+}
+
 // Remember puts a contact that was just made into the index.
 func (b *Book) Remember(ctx context.Context, n bridge.Number, c crm.Contact) error {
 	return b.index.SaveEntry(ctx, b.integration, n, Entry{Contact: c, Several: 1, At: b.now()})

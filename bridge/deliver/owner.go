@@ -132,7 +132,11 @@ func (j *job) owner(ctx context.Context) error {
 	if err := changer.ChangeOwner(ctx, c, to); err != nil {
 		return err
 	}
-	return j.t.Book.Forget(ctx, j.call.Client) // the index learns the new responsible
+	c.Responsible, c.Manager = to, ""
+	if e, ok := j.t.People.ByUser(to); ok {
+		c.Manager = e.Name
+	}
+	return j.t.Book.KeepContact(ctx, j.call.Client, c)
 }
 
 // ours says whether Callbridge itself can have made u responsible: he talked

@@ -228,6 +228,12 @@ func (j *job) popup(ctx context.Context) error {
 	if !ok {
 		return j.skip("%s has no call window of its own", j.t.Title)
 	}
+	ext := j.row.Action.Extension
+	if ext != "" {
+		if _, ok := j.t.People.ByExtension(ext); !ok {
+			return j.skip("extension %s is not joined to a user of %s, so he sees nothing there (M-2.1.6): add it in the CRM's telephony settings", ext, j.t.Title)
+		}
+	}
 	phase := j.row.Action.Trigger
 	limit := popupLimit
 	if phase == bridge.OnEnd {
@@ -238,12 +244,6 @@ func (j *job) popup(ctx context.Context) error {
 	}
 	if phase != bridge.OnEnd && j.call.Ended() {
 		return j.skip("too late: the call is over")
-	}
-	ext := j.row.Action.Extension
-	if ext != "" {
-		if _, ok := j.t.People.ByExtension(ext); !ok {
-			return j.skip("extension %s is not joined to a user of %s, so he sees nothing there (M-2.1.6): add it in the CRM's telephony settings", ext, j.t.Title)
-		}
 	}
 	if done, err := j.client(ctx); done || err != nil {
 		return err

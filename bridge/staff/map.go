@@ -18,16 +18,48 @@ type Map struct {
 	byExt   map[string]crm.Employee
 	byEmail map[string]crm.Employee
 	byUser  map[crm.UserID]crm.Employee
+	links   []Link
 	issues  []string
+}
+
+// Link joins an employee of ours to a user of the CRM by the CRM's id, since
+// the match by e-mail that found him.
+type Link struct {
+	Extension string
+	Email     string // ours at the match
+	User      crm.UserID
+}
+
+func linkOf(links []Link, ext string) (Link, bool) {
+	for _, l := range links {
+		if l.Extension == ext && l.User != "" {
+			return l, true
+		}
+	}
+	return Link{}, false
+}
+
+// Links returns the joints as they hold now, to be kept for the next list.
+// Those of employees whom the CRM does not list at the moment stay as well.
+func (m *Map) Links(before []Link) []Link {
+	out := slices.Clone(m.links)
+	for _, l := range before {
+		if _, there := linkOf(out, l.Extension); !there {
+			out = append(out, l)
+		}
+	}
+	slices.SortFunc(out, func(a, b Link) int { return strings.Compare(a.Extension, b.Extension) })
+	return out
 }
 
 // NewMap joins the CRM's users with the employees of the settings.
 //
 // Where the CRM itself keeps extensions (its telephony settings), only those
 // count: who is not listed there gets no card and no call data (M-2.1.6).
-// Where it keeps none, people are joined by e-mail (M-2.2.2). Empty
-// extensions and e-mails join nobody (D-08).
-func NewMap(users []crm.Employee, ours []bridge.Employee) *Map {
+// Where it keeps none, people are joined by e-mail (M-2.2.2), once: links say
+// whom an earlier match found, and hold when an e-mail changes afterwards
+// (decision 5). Empty extensions and e-mails join nobody (D-08).
+func NewMap(users []crm.Employee, ours []bridge.Employee, links []Link) *Map {
 	m := &Map{byExt: map[string]crm.Employee{}, byEmail: map[string]crm.Employee{}, byUser: map[crm.UserID]crm.Employee{}}
 	crmKeeps := slices.ContainsFunc(users, func(e crm.Employee) bool { return e.Extension != "" })
 	for _, e := range users {
@@ -55,6 +87,19 @@ func NewMap(users []crm.Employee, ours []bridge.Employee) *Map {
 			continue
 		}
 		user, ok := m.byEmail[email]
+		if l, linked := linkOf(links, o.Extension); linked {
+			if u, there := m.byUser[l.User]; there && (!ok || u.User == user.User || l.Email == email) {
+				user, ok = u, u.Active
+				switch {
+				case !u.Active:
+					m.issue("extension %s: %s (id %s) does not work there any more; what was his goes to the default responsible", o.Extension, cmpOr(u.Name, email), u.User)
+					continue
+				case u.Email != email:
+					m.issue("extension %s: the e-mail is %s here and %s in the CRM; it stays joined to user %s", o.Extension, email, cmpOr(u.Email, "empty"), u.User)
+				}
+				m.byEmail[email] = u
+			}
+		}
 		switch {
 		case !ok:
 			m.issue("extension %s: no active user of the CRM has the e-mail %s", o.Extension, email)
@@ -67,6 +112,9 @@ func NewMap(users []crm.Employee, ours []bridge.Employee) *Map {
 			m.put(o.Extension, user)
 			m.byEmail[email] = user
 			m.byUser[user.User] = user
+		}
+		if ok {
+			m.links = append(m.links, Link{Extension: o.Extension, Email: email, User: user.User})
 		}
 	}
 	return m
@@ -103,3 +151,10 @@ func (m *Map) Issues() []string { return slices.Clone(m.issues) }
 func (m *Map) Size() int { return len(m.byExt) }
 
 func fold(s string) string { return strings.ToLower(strings.TrimSpace(s)) }
+
+func cmpOr(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}

@@ -52,7 +52,7 @@ func TestD07EmptyStaffListKeepsMap(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := &memory{list: people(tc.old)}
-			got, err := Sync(t.Context(), "x", answers{list: people(tc.answer)}, m, time.Now())
+			got, err := Sync(t.Context(), "x", answers{list: people(tc.answer)}, m, time.Now(), false)
 			_, refused := errors.AsType[*Shrunken](err)
 			if refused != tc.refused {
 				t.Fatalf("err = %v, want refused %v", err, tc.refused)
@@ -70,7 +70,7 @@ func TestD07EmptyStaffListKeepsMap(t *testing.T) {
 
 func TestSyncErrorKeepsOldList(t *testing.T) {
 	m := &memory{list: people(3)}
-	got, err := Sync(t.Context(), "x", answers{err: errors.New("down")}, m, time.Now())
+	got, err := Sync(t.Context(), "x", answers{err: errors.New("down")}, m, time.Now(), false)
 	if err == nil || len(got) != 3 || len(m.list) != 3 {
 		t.Fatalf("got %d, stored %d, err %v", len(got), len(m.list), err)
 	}
@@ -78,7 +78,7 @@ func TestSyncErrorKeepsOldList(t *testing.T) {
 
 func TestD08EmptyNumbersIndexNothing(t *testing.T) {
 	m := NewMap([]crm.Employee{{User: "1", Active: true}, {User: "2", Active: true}, {User: "3", Active: true, Extension: "103"}},
-		[]bridge.Employee{{Extension: "", Email: ""}, {Extension: "101", Email: ""}})
+		[]bridge.Employee{{Extension: "", Email: ""}, {Extension: "101", Email: ""}}, nil)
 	if _, ok := m.ByExtension(""); ok {
 		t.Fatal("the empty extension found somebody")
 	}
@@ -94,7 +94,7 @@ func TestM216OnlyListedExtensionsCount(t *testing.T) {
 	m := NewMap([]crm.Employee{
 		{User: "1", Active: true, Email: "Ivan@example.ru", Extension: "101"},
 		{User: "2", Active: true, Email: "olga@example.ru"},
-	}, []bridge.Employee{{Extension: "101", Email: "ivan@example.ru"}, {Extension: "102", Email: "olga@example.ru"}})
+	}, []bridge.Employee{{Extension: "101", Email: "ivan@example.ru"}, {Extension: "102", Email: "olga@example.ru"}}, nil)
 	if _, ok := m.ByExtension("102"); ok {
 		t.Fatal("102 is not in the CRM's telephony settings, yet it was found")
 	}
@@ -110,7 +110,7 @@ func TestM222JoinedByEmailWhereTheCRMKeepsNoExtensions(t *testing.T) {
 	m := NewMap([]crm.Employee{
 		{User: "7", Active: true, Email: "ivan@example.ru"},
 		{User: "8", Active: false, Email: "gone@example.ru"},
-	}, []bridge.Employee{{Extension: "101", Email: " Ivan@Example.ru"}, {Extension: "108", Email: "gone@example.ru"}})
+	}, []bridge.Employee{{Extension: "101", Email: " Ivan@Example.ru"}, {Extension: "108", Email: "gone@example.ru"}}, nil)
 	e, ok := m.ByExtension("101")
 	if !ok || e.User != "7" {
 		t.Fatalf("101: %v %v", e, ok)
@@ -120,5 +120,90 @@ func TestM222JoinedByEmailWhereTheCRMKeepsNoExtensions(t *testing.T) {
 	}
 	if _, ok := m.ByExtension("108"); ok {
 		t.Fatal("a dismissed user still has a phone")
+	}
+}
+
+// D-07: an admin may take a shorter list, never an empty one; lost extensions
+// are as bad as lost people.
+func TestD07ShorterListNeedsConfirmation(t *testing.T) {
+	without := people(8)
+	for i := range without {
+		without[i].Extension = ""
+	}
+	for name, tc := range map[string]struct {
+		answer  []crm.Employee
+		shorter bool
+		refused string
+	}{
+		"half gone":                {people(4), false, "4 active employees instead of 8"},
+		"half gone, confirmed":     {people(4), true, ""},
+		"empty, confirmed":         {nil, true, "0 active employees"},
+		"no extensions":            {without, false, "0 extensions instead of 8"},
+		"no extensions, confirmed": {without, true, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := &memory{list: people(8)}
+			_, err := Sync(t.Context(), "x", answers{list: tc.answer}, m, time.Now(), tc.shorter)
+			if tc.refused == "" {
+				if err != nil || len(m.list) != len(tc.answer) {
+					t.Errorf("%v, %d stored", err, len(m.list))
+				}
+				return
+			}
+			alarm, ok := errors.AsType[*Shrunken](err)
+			if !ok || !strings.Contains(err.Error(), tc.refused) || len(m.list) != 8 || len(alarm.Gone) == 0 {
+				t.Errorf("%v, %d stored, gone %v", err, len(m.list), alarm.Gone)
+			}
+		})
+	}
+}
+
+// Decision 5, M-2.2.2: matched by e-mail once, by the CRM's id afterwards.
+func TestM222MatchedByEmailOnceThenByID(t *testing.T) {
+	ours := []bridge.Employee{{Extension: "101", Email: "ivan@example.ru"}}
+	first := NewMap([]crm.Employee{{User: "7", Active: true, Email: "ivan@example.ru", Name: "Иван"}}, ours, nil)
+	links := first.Links(nil)
+	if len(links) != 1 || links[0].User != "7" {
+		t.Fatalf("links %+v", links)
+	}
+	for name, tc := range map[string]struct {
+		users []crm.Employee
+		ours  []bridge.Employee
+		user  crm.UserID // at 101, "" if nobody
+		issue string
+	}{
+		"e-mail changed in the CRM":      {users: []crm.Employee{{User: "7", Active: true, Email: "petrov@example.ru"}}, ours: ours, user: "7", issue: "stays joined to user 7"},
+		"e-mail gone from the CRM":       {users: []crm.Employee{{User: "7", Active: true}}, ours: ours, user: "7", issue: "empty in the CRM"},
+		"another took the e-mail":        {users: []crm.Employee{{User: "7", Active: true, Email: "old@example.ru"}, {User: "9", Active: true, Email: "ivan@example.ru"}}, ours: ours, user: "7", issue: "stays joined"},
+		"e-mail changed here":            {users: []crm.Employee{{User: "7", Active: true, Email: "ivan@example.ru"}}, ours: []bridge.Employee{{Extension: "101", Email: "i.petrov@example.ru"}}, user: "7", issue: "stays joined"},
+		"another person at the phone":    {users: []crm.Employee{{User: "7", Active: true, Email: "ivan@example.ru"}, {User: "8", Active: true, Email: "olga@example.ru"}}, ours: []bridge.Employee{{Extension: "101", Email: "olga@example.ru"}}, user: "8"},
+		"dismissed":                      {users: []crm.Employee{{User: "7", Email: "ivan@example.ru"}}, ours: ours, issue: "default responsible"},
+		"deleted, another with his mail": {users: []crm.Employee{{User: "9", Active: true, Email: "ivan@example.ru"}}, ours: ours, user: "9"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := NewMap(tc.users, tc.ours, links)
+			e, ok := m.ByExtension("101")
+			if ok != (tc.user != "") || e.User != tc.user {
+				t.Errorf("101 is user %q, want %q", e.User, tc.user)
+			}
+			if byMail, ok := m.ByEmail(tc.ours[0].Email); tc.user != "" && (!ok || byMail.User != tc.user) {
+				t.Errorf("%s is user %q, want %q", tc.ours[0].Email, byMail.User, tc.user)
+			}
+			if got := strings.Join(m.Issues(), "\n"); !strings.Contains(got, tc.issue) {
+				t.Errorf("issues %q, want %q", got, tc.issue)
+			}
+			if l := m.Links(links); len(l) != 1 || tc.user != "" && l[0].User != tc.user {
+				t.Errorf("links %+v", l)
+			}
+		})
+	}
+}
+
+// Conflicts are told: one e-mail of two users, one extension of two.
+func TestM222ConflictsAreListed(t *testing.T) {
+	m := NewMap([]crm.Employee{{User: "1", Active: true, Email: "a@example.ru", Extension: "101"}, {User: "2", Active: true, Email: "A@example.ru", Extension: "101"}}, nil, nil)
+	got := strings.Join(m.Issues(), "\n")
+	if !strings.Contains(got, "share the e-mail") || !strings.Contains(got, "belongs to two users") {
+		t.Errorf("issues %q", got)
 	}
 }

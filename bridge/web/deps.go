@@ -59,6 +59,8 @@ type Deps struct {
 	Switch   Switcher
 	Dialer   Dialer
 	Presence Presence
+	// Employees of the CRMs.
+	Employees Employees
 	// Route answers "who should take this call?". It is given 1 s.
 	Route func(context.Context, RouteQuestion) (RouteAnswer, error)
 

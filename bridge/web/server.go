@@ -85,6 +85,8 @@ func (s *server) routes() []route {
 		{"POST /integrations/{id}/activate", admins, s.activateForm},
 		{"POST /integrations/{id}/deactivate", admins, s.deactivateForm},
 		{"POST /integrations/{id}/resend", admins, s.resendForm},
+		{"GET /integrations/{id}/employees", console, s.staffPage},
+		{"POST /integrations/{id}/employees", admins, s.staffForm},
 
 		{"POST /api/v1/session", public, s.apiSession},
 		{"POST /api/v1/login-links", console, s.apiLoginLink},
@@ -106,6 +108,9 @@ func (s *server) routes() []route {
 		{"POST /api/v1/integrations/{id}/activate", admins, s.apiActivate},
 		{"POST /api/v1/integrations/{id}/deactivate", admins, s.apiDeactivate},
 		{"POST /api/v1/integrations/{id}/resend", admins, s.apiResend},
+		{"GET /api/v1/integrations/{id}/employees", console, s.apiStaff},
+		{"POST /api/v1/integrations/{id}/employees/sync", admins, s.apiStaffSync},
+		{"POST /api/v1/integrations/{id}/employees/import", admins, s.apiStaffImport},
 		{"GET /api/v1/openapi.json", public, s.apiDocument},
 
 		{"GET /hooks/{pbx}/route", public, s.routeAnswer},
@@ -271,6 +276,7 @@ type apiError struct {
 	Status int    `json:"-"`
 	Code   string `json:"code"`
 	Field  string `json:"field,omitempty"`
+	About  string `json:"about,omitempty"` // who or what it is about
 	Text   string `json:"text"`
 }
 

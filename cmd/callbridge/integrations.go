@@ -208,33 +208,3 @@ func printDays(out io.Writer, before, after []store.LedgerRow) error {
 	}
 	return t.Flush()
 }
-
-func runSync(ctx context.Context, c *cli, args []string) error {
-	fs := c.flags()
-	conf := fs.String("c", "callbridge.yaml", "configuration `file`")
-	words, err := c.parse(fs, args)
-	if err != nil {
-		return err
-	}
-	return c.withApp(ctx, *conf, func(a *app.App) error {
-		ids := words
-		if len(ids) == 0 {
-			for _, in := range a.Integrations() {
-				ids = append(ids, in.ID)
-			}
-		}
-		var errs []error
-		for _, id := range ids {
-			n, issues, err := a.SyncStaff(ctx, id)
-			if err != nil {
-				errs = append(errs, fmt.Errorf("%s: %w", id, err))
-				continue
-			}
-			fmt.Fprintf(c.out, "%s: %d extensions are joined to users of the CRM\n", id, n)
-			for _, s := range issues {
-				fmt.Fprintf(c.out, "  %s\n", s)
-			}
-		}
-		return errors.Join(errs...)
-	})
-}

@@ -51,6 +51,7 @@ func Run(t *testing.T, dsn func(testing.TB) string) {
 		{"around", testAround},
 		{"stats", testStats},
 		{"rings", testRings},
+		{"routing", testRouting},
 		{"safety", testSafety},
 		{"resend", testResend},
 	} {

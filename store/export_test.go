@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"log/slog"
+	"strconv"
 	"strings"
 )
 
@@ -41,5 +43,76 @@ func (db *DB) Plans(ctx context.Context) ([]string, error) {
 // Exec runs a statement of a test beside everything else.
 func (db *DB) Exec(ctx context.Context, q string) error {
 	_, err := db.w.ExecContext(ctx, q)
+	return err
+}
+
+// Steps lists the versions of the schema.
+func Steps() ([]int64, error) {
+	files, err := migrations.ReadDir("migrations")
+	var out []int64
+	for _, f := range files {
+		n, _, _ := strings.Cut(f.Name(), "_")
+		v, err := strconv.ParseInt(n, 10, 64)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, v)
+	}
+	return out, err
+}
+
+// OpenAt opens an empty database as the program of an earlier version made it.
+func OpenAt(ctx context.Context, dsn string, key []byte, version int64) (*DB, error) {
+	b, err := newBox(key)
+	if err != nil {
+		return nil, err
+	}
+	db := &DB{box: b, log: slog.New(slog.DiscardHandler)}
+	if path, ok := strings.CutPrefix(dsn, "sqlite:"); ok {
+		err = db.openSQLite(path)
+	} else {
+		err = db.openPostgres(dsn)
+	}
+	if err != nil {
+		return nil, err
+	}
+	p, err := db.provider()
+	if err != nil {
+		return nil, err
+	}
+	_, err = p.UpTo(ctx, version)
+	return db, err
+}
+
+// UpTo brings an older schema on, not necessarily to the newest.
+func (db *DB) UpTo(ctx context.Context, version int64) error {
+	p, err := db.provider()
+	if err != nil {
+		return err
+	}
+	_, err = p.UpTo(ctx, version)
+	return err
+}
+
+// Schema describes every table and column, in the words of the engine.
+func (db *DB) Schema(ctx context.Context) ([]string, error) {
+	q := `SELECT m.name || '.' || p.name || ' ' || p.type || ' ' || p."notnull" FROM sqlite_master m, pragma_table_info(m.name) p WHERE m.type = 'table'
+		UNION SELECT 'index ' || name || ' ' || COALESCE(sql, '') FROM sqlite_master WHERE type = 'index' ORDER BY 1`
+	if db.postgres {
+		q = `SELECT table_name || '.' || column_name || ' ' || data_type || ' ' || is_nullable FROM information_schema.columns WHERE table_schema = current_schema()
+			UNION SELECT 'index ' || indexdef FROM pg_indexes WHERE schemaname = current_schema() ORDER BY 1`
+	}
+	var out []string
+	return out, db.w.SelectContext(ctx, &out, q)
+}
+
+// Seal encrypts as the database does.
+func (db *DB) Seal(version int64, plain []byte) []byte {
+	return db.box.seal(settingsPurpose(version), plain)
+}
+
+// ExecArgs runs a statement of a test with arguments.
+func (db *DB) ExecArgs(ctx context.Context, q string, args ...any) error {
+	_, err := db.w.ExecContext(ctx, db.w.Rebind(q), args...)
 	return err
 }

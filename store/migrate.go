@@ -19,22 +19,9 @@ var migrations embed.FS
 func (db *DB) migrate(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
 	defer cancel()
-	sub, err := fs.Sub(migrations, "migrations")
+	p, err := db.provider()
 	if err != nil {
-		return db.wrap("migrations", err)
-	}
-	dialect, opts := goose.DialectSQLite3, []goose.ProviderOption{}
-	if db.postgres {
-		// Several nodes may start at once; one migrates, the others wait.
-		l, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 120), lock.WithUnlockTimeout(1, 10))
-		if err != nil {
-			return db.wrap("migrations", err)
-		}
-		dialect, opts = goose.DialectPostgres, append(opts, goose.WithSessionLocker(l))
-	}
-	p, err := goose.NewProvider(dialect, db.w.DB, sub, opts...)
-	if err != nil {
-		return db.wrap("migrations", err)
+		return err
 	}
 	is, knows, err := p.GetVersions(ctx)
 	if err != nil {
@@ -52,4 +39,26 @@ func (db *DB) migrate(ctx context.Context) error {
 	}
 	db.log.Info("database schema brought up to date", "from", is, "to", knows, "steps", len(done))
 	return nil
+}
+
+// provider knows all steps of the schema.
+func (db *DB) provider() (*goose.Provider, error) {
+	sub, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return nil, db.wrap("migrations", err)
+	}
+	dialect, opts := goose.DialectSQLite3, []goose.ProviderOption{}
+	if db.postgres {
+		// Several nodes may start at once; one migrates, the others wait.
+		l, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 120), lock.WithUnlockTimeout(1, 10))
+		if err != nil {
+			return nil, db.wrap("migrations", err)
+		}
+		dialect, opts = goose.DialectPostgres, append(opts, goose.WithSessionLocker(l))
+	}
+	p, err := goose.NewProvider(dialect, db.w.DB, sub, opts...)
+	if err != nil {
+		return nil, db.wrap("migrations", err)
+	}
+	return p, nil
 }

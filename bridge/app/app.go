@@ -32,7 +32,9 @@ import (
 type Options struct {
 	Config *config.Config
 	Key    []byte // 32 bytes: encrypts secrets at rest and signs sessions
-	Log    *slog.Logger
+	// OldKeys were in use before: links signed with them go on working.
+	OldKeys [][]byte
+	Log     *slog.Logger
 	// Level is that of Log; Reload changes it. nil: it stays as it is.
 	Level   *slog.LevelVar
 	Version string

@@ -32,7 +32,21 @@ func (a *App) recordURL(c *bridge.Call) string {
 }
 
 func (a *App) sign(call string, n int, until int64) string {
-	m := hmac.New(sha256.New, a.opts.Key)
+	return signWith(a.opts.Key, call, n, until)
+}
+
+// signed says whether a link is ours; those made before a change of the key are.
+func (a *App) signed(sig, call string, n int, until int64) bool {
+	for _, key := range append([][]byte{a.opts.Key}, a.opts.OldKeys...) {
+		if hmac.Equal([]byte(sig), []byte(signWith(key, call, n, until))) {
+			return true
+		}
+	}
+	return false
+}
+
+func signWith(key []byte, call string, n int, until int64) string {
+	m := hmac.New(sha256.New, key)
 	fmt.Fprintf(m, "recording\n%s\n%d\n%d", call, n, until)
 	return base64.RawURLEncoding.EncodeToString(m.Sum(nil)[:18])
 }
@@ -48,7 +62,7 @@ func (a *App) serveRecording(w http.ResponseWriter, r *http.Request) {
 	n, nerr := strconv.Atoi(r.PathValue("n"))
 	until, uerr := strconv.ParseInt(r.URL.Query().Get("until"), 10, 64)
 	sig := r.URL.Query().Get("sig")
-	if nerr != nil || uerr != nil || !hmac.Equal([]byte(sig), []byte(a.sign(call, n, until))) {
+	if nerr != nil || uerr != nil || !a.signed(sig, call, n, until) {
 		http.Error(w, "this link is not valid", http.StatusForbidden)
 		return
 	}

@@ -99,3 +99,40 @@ func readKey(path string) ([]byte, error) {
 	}
 	return key, nil
 }
+
+// TakeNewKey puts the key of FILE.new in the place of FILE; the old one is kept
+// as the last line of FILE.old.
+func TakeNewKey(path string) error {
+	old, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("secret_key_file: %w", err)
+	}
+	f, err := os.OpenFile(path+".old", os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return fmt.Errorf("secret_key_file: %w", err)
+	}
+	_, err = f.Write(old)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return fmt.Errorf("secret_key_file: %w", err)
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		return fmt.Errorf("secret_key_file: %w", err)
+	}
+	return nil
+}
+
+// OldKeys reads the keys that were in use before: links that were signed with
+// them and stand in CRMs go on working.
+func OldKeys(path string) [][]byte {
+	text, err := os.ReadFile(path + ".old")
+	if err != nil {
+		return nil // there are none
+	}
+	var out [][]byte
+	for _, line := range strings.Fields(string(text)) {
+		if key, err := base64.StdEncoding.DecodeString(line); err == nil && len(key) == 32 {
+			out = append(out, key)
+		}
+	}
+	return out
+}

@@ -57,6 +57,8 @@ func commands() []command {
 		{"users", "list | add LOGIN | password LOGIN | remove LOGIN | token LOGIN", "who may sign in, and tokens for scripts", runUsers},
 		{"dryrun", "settings.yaml", "what these rules would have done with stored calls; sends nothing", runDryrun},
 		{"configdoc", "", "print the commented sample configuration", runConfigdoc},
+		{"backup", "FILE | verify FILE | restore FILE", "a verified copy of the database while it runs", runBackup},
+		{"rotate-key", "", "encrypt all secrets with a fresh key", runRotateKey},
 		{"version", "", "print the version", runVersion},
 	}
 }

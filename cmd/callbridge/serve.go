@@ -38,7 +38,7 @@ func runServe(ctx context.Context, c *cli, args []string) error {
 	signal.Notify(hup, syscall.SIGHUP) // before anything else: it would end the program
 	defer signal.Stop(hup)
 	began := time.Now()
-	a, err := app.New(ctx, app.Options{Config: cfg, Key: key, Log: log, Level: level, Version: version})
+	a, err := app.New(ctx, app.Options{Config: cfg, Key: key, OldKeys: config.OldKeys(cfg.SecretKeyFile), Log: log, Level: level, Version: version})
 	if err != nil {
 		return err
 	}

@@ -9,13 +9,16 @@ BUILD   := CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VE
 STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 TESTRUN     := go run ./deploy/ci/testrun
 
-.PHONY: help build run test e2e prove bench lint setup fmt clean
+.PHONY: help build package run test e2e prove bench lint setup fmt clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build bin/callbridge, one static file without cgo
 	$(BUILD) -o bin/callbridge ./cmd/callbridge
+
+package: build ## make bin/callbridge_VERSION_ARCH.deb
+	deploy/deb/build bin/callbridge '$(VERSION)' bin
 
 run: build ## build it and start the demo: nothing to configure, http://127.0.0.1:8080
 	bin/callbridge demo

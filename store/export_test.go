@@ -40,8 +40,14 @@ func (db *DB) Plans(ctx context.Context) ([]string, error) {
 	return out, nil
 }
 
-// Exec runs a statement of a test beside everything else.
+// Exec runs a statement of a test, on SQLite by the one connection that writes.
 func (db *DB) Exec(ctx context.Context, q string) error {
+	if db.writer != nil {
+		db.writer.turn.Lock()
+		defer db.writer.turn.Unlock()
+		_, err := db.writer.ExecContext(ctx, q)
+		return err
+	}
 	_, err := db.w.ExecContext(ctx, q)
 	return err
 }

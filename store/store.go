@@ -31,6 +31,8 @@ type DB struct {
 	log      *slog.Logger
 	group    group
 	past     past
+	writer   *writer     // SQLite only
+	reads    *statements // SQLite only
 	ownMu    sync.Mutex
 	ownership
 }
@@ -95,7 +97,7 @@ func (db *DB) openSQLite(path string) error {
 	if err != nil {
 		return db.wrap("open", err)
 	}
-	w.SetMaxOpenConns(1)
+	w.SetMaxOpenConns(2) // the writer, and one for migrations
 	r, err := sqlx.Open("sqlite", name+"&_pragma=cache_size(-4096)&_pragma=query_only(1)")
 	if err != nil {
 		_ = w.Close()
@@ -104,6 +106,7 @@ func (db *DB) openSQLite(path string) error {
 	r.SetMaxOpenConns(readers)
 	r.SetMaxIdleConns(readers)
 	db.w, db.r, db.path = w, r, path
+	db.writer, db.reads = &writer{db: w}, &statements{db: r}
 	return nil
 }
 
@@ -121,7 +124,11 @@ func (db *DB) openPostgres(dsn string) error {
 
 // Close ends all connections; what was committed stays.
 func (db *DB) Close() error {
-	err := db.w.Close()
+	var err error
+	if db.writer != nil {
+		err = db.writer.close()
+	}
+	err = errors.Join(err, db.w.Close())
 	if db.r != db.w {
 		err = errors.Join(err, db.r.Close())
 	}
@@ -140,7 +147,7 @@ func (db *DB) Ping(ctx context.Context) error {
 // tx is a transaction with the few helpers all statements need. Statements
 // are written with ? and rebound.
 type tx struct {
-	*sqlx.Tx
+	sqlx.ExtContext
 	ctx      context.Context
 	postgres bool
 }
@@ -160,11 +167,11 @@ func (t *tx) changed(q string, args ...any) (int64, error) {
 }
 
 func (t *tx) all(dest any, q string, args ...any) error {
-	return t.SelectContext(t.ctx, dest, t.Rebind(q), args...)
+	return sqlx.SelectContext(t.ctx, t, dest, t.Rebind(q), args...)
 }
 
 func (t *tx) one(dest any, q string, args ...any) error {
-	return t.GetContext(t.ctx, dest, t.Rebind(q), args...)
+	return sqlx.GetContext(t.ctx, t, dest, t.Rebind(q), args...)
 }
 
 // forUpdate ends a SELECT whose rows are about to change. SQLite needs none:
@@ -224,11 +231,14 @@ func (db *DB) retry(ctx context.Context, f func(*tx) error) error {
 }
 
 func (db *DB) once(ctx context.Context, f func(*tx) error) error {
+	if db.writer != nil {
+		return db.writer.once(ctx, f)
+	}
 	t, err := db.w.BeginTxx(ctx, nil)
 	if err != nil {
 		return err
 	}
-	if err := f(&tx{Tx: t, ctx: ctx, postgres: db.postgres}); err != nil {
+	if err := f(&tx{ExtContext: t, ctx: ctx, postgres: db.postgres}); err != nil {
 		_ = t.Rollback() // err says more
 		return err
 	}
@@ -248,12 +258,12 @@ func wait(ctx context.Context, d time.Duration) error {
 
 // read fills dest (a slice) from the read pool.
 func (db *DB) read(ctx context.Context, op string, dest any, q string, args ...any) error {
-	return db.wrap(op, db.r.SelectContext(ctx, dest, db.r.Rebind(q), args...))
+	return db.wrap(op, sqlx.SelectContext(ctx, db.reader(), dest, db.r.Rebind(q), args...))
 }
 
 // readOne fills dest (a struct or value), ErrNotFound if there is no row.
 func (db *DB) readOne(ctx context.Context, op string, dest any, q string, args ...any) error {
-	err := db.r.GetContext(ctx, dest, db.r.Rebind(q), args...)
+	err := sqlx.GetContext(ctx, db.reader(), dest, db.r.Rebind(q), args...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return fmt.Errorf("store: %s: %w", op, ErrNotFound)
 	}

@@ -263,8 +263,11 @@ func (w *Worker) close(ctx context.Context, row bridge.Delivery, err error, trac
 	}
 	v := judge(row, err, now)
 	w.apply(ctx, v)
+	// Both together share one transaction, and one wait for the disk.
+	var both sync.WaitGroup
+	both.Go(func() { w.record(ctx, v.row, trace, began, now) })
 	w.finish(ctx, v.row)
-	w.record(ctx, v.row, trace, began, now)
+	both.Wait()
 	result := string(v.row.State)
 	if err != nil {
 		result = v.row.ErrorKind

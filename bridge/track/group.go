@@ -268,8 +268,8 @@ func (s *state) merge(a, b *group) (into, gone *group) {
 		}
 	}
 	a.fresh = append(a.fresh, b.fresh...)
-	if a.fixed == "" {
-		a.fixed = b.fixed
+	if a.fixed == "" || b.fixed != "" && b.fixed < a.fixed {
+		a.fixed = b.fixed // ids sort by the start of their calls: the older stays
 	}
 	b.dead, b.events, b.fresh = true, nil, nil
 	delete(s.groups, b)

@@ -59,6 +59,7 @@ func commands() []command {
 		{"configdoc", "", "print the commented sample configuration", runConfigdoc},
 		{"backup", "FILE | verify FILE | restore FILE", "a verified copy of the database while it runs", runBackup},
 		{"rotate-key", "", "encrypt all secrets with a fresh key", runRotateKey},
+		{"load", "", "measure the daemon under load: calls, agents, CRMs, all simulated", runLoad},
 		{"version", "", "print the version", runVersion},
 	}
 }

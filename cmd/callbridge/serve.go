@@ -37,6 +37,11 @@ func runServe(ctx context.Context, c *cli, args []string) error {
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP) // before anything else: it would end the program
 	defer signal.Stop(hup)
+	stopProfile, err := startProfile(c.getenv(profileVariable))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = stopProfile() }() // a profile is for measuring only
 	began := time.Now()
 	a, err := app.New(ctx, app.Options{Config: cfg, Key: key, OldKeys: config.OldKeys(cfg.SecretKeyFile), Log: log, Level: level, Version: version})
 	if err != nil {

@@ -200,11 +200,15 @@ func (w *world) calls(all []bridge.Call) (sum tally) {
 	return sum
 }
 
-// missed says whether the end of a call fell into a time when nobody listened.
-// What was sent within the last moment before a kill may not have been stored.
+// inFlight is how old an event may be that a kill can still cost: it is read,
+// but on a machine that does much else not yet in the store.
+const inFlight = 400 * time.Millisecond
+
+// missed says whether the end of a call fell into a time when nobody listened,
+// or just before a kill.
 func (w *world) missed(p *played) bool {
 	for _, s := range w.down {
-		if p.to.After(s.from) && p.to.Before(s.to.Add(50*time.Millisecond)) && p.from.After(s.from.Add(-p.to.Sub(p.from))) {
+		if p.to.After(s.from.Add(-inFlight)) && p.to.Before(s.to.Add(50*time.Millisecond)) {
 			return true
 		}
 	}

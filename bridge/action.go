@@ -31,6 +31,7 @@ type Trigger string
 const (
 	OnRing   Trigger = "ring"   // an extension began to ring
 	OnAnswer Trigger = "answer" // an employee and the client began to talk
+	OnHold   Trigger = "hold"   // an employee put the client on hold, or took him back
 	OnEnd    Trigger = "end"    // the call is over
 	OnReturn Trigger = "return" // somebody has talked to a client whose call was missed
 )

@@ -164,6 +164,8 @@ type Leg struct {
 	// DialledAt is when the PBX began to call this phone.
 	DialledAt Time `json:"dialled_at,omitzero"`
 	Held      bool `json:"held,omitempty"` // on hold now
+	// Holds is how often this phone put the other side on hold.
+	Holds int `json:"holds,omitempty"`
 }
 
 // Transfer is one hand-over inside a call.

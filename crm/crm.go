@@ -136,11 +136,16 @@ type CheckLine struct {
 	Help string `json:"help,omitempty"` // what to click if it is not
 }
 
-// Popper is a CRM with a call window of its own. Phase is ring, answer or end;
+// Popper is a CRM with a call window of its own. Phase is ring, answer or end
+// (or hold, see HoldShower);
 // r.Agent is the phone it is about, r.People all who ring now.
 type Popper interface {
 	Popup(ctx context.Context, key Key, phase bridge.Trigger, r CallRecord) (Made, error)
 }
+
+// HoldShower is a Popper whose window shows that the client is on hold: it is
+// told with the phase hold, and the leg of r.Agent says how it stands.
+type HoldShower interface{ ShowsHold() }
 
 // CallLogger is a CRM that keeps calls. LogCall of the same key again changes
 // or finds the record and never makes a second one.

@@ -287,6 +287,12 @@ func (c *core) collect(ch *track.Change, b *store.Batch) {
 	if ch.Answered() {
 		c.ask(p, &call, bridge.OnAnswer, call.LastTalked(), b)
 	}
+	for _, ext := range ch.Joined() {
+		c.ask(p, &call, bridge.OnAnswer, ext, b)
+	}
+	for _, ext := range ch.Turned() {
+		c.ask(p, &call, bridge.OnHold, ext, b)
+	}
 	if ch.Ended() {
 		c.ask(p, &call, bridge.OnEnd, "", b)
 	}

@@ -228,6 +228,9 @@ func (j *job) popup(ctx context.Context) error {
 	if !ok {
 		return j.skip("%s has no call window of its own", j.t.Title)
 	}
+	if _, shows := j.t.Client.(crm.HoldShower); !shows && j.row.Action.Trigger == bridge.OnHold {
+		return j.skip("the call window of %s shows no hold", j.t.Title)
+	}
 	ext := j.row.Action.Extension
 	if ext != "" {
 		if _, ok := j.t.People.ByExtension(ext); !ok {

@@ -24,6 +24,7 @@ var (
 	popupNobody   = sentence{"no phone rang, so there is no window to close", "ни один телефон не звонил, закрывать нечего"}
 	popupRing     = sentence{"the phone %s rings", "звонит телефон %s"}
 	popupAnswer   = sentence{"the phone %s answered", "ответил телефон %s"}
+	popupHold     = sentence{"the phone %s put the client on hold or took him back", "телефон %s поставил клиента на удержание или снял с него"}
 	popupEnd      = sentence{"the call is over", "звонок завершён"}
 
 	contactOff      = sentence{"making contacts on calls is switched off", "создание контактов по звонкам выключено"}
@@ -62,7 +63,7 @@ var (
 	ownerAsk     = sentence{"the CRM is asked for the %s's employee", "ответственного называет CRM: %s"}
 )
 
-var sentences = []sentence{notOurLine, internalUnnamed, popupOff, popupInternal, popupWithheld, popupNobody, popupRing, popupAnswer, popupEnd,
+var sentences = []sentence{notOurLine, internalUnnamed, popupOff, popupInternal, popupWithheld, popupNobody, popupRing, popupAnswer, popupHold, popupEnd,
 	contactOff, contactInternal, contactWithheld, contactWhen, contactMade, ownerMoves, fieldsWithheld, fieldsOnce, fieldsAlways,
 	historyInternal, historyWanted, communicationsOff, tasksOff, processesOff, ruleNo, ruleInternal, ruleDirection, ruleOutcome, ruleReason,
 	ruleLine, ruleFits, ruleFitsKnown, ruleFitsUnknown, ownerDefault, ownerNobody, ownerCaller, ownerTalked, ownerNamed, ownerAsk,

@@ -41,6 +41,10 @@ func Plan(call bridge.Call, trigger bridge.Trigger, ext string, in bridge.Integr
 		return p.out
 	}
 	switch trigger {
+	case bridge.OnHold:
+		if call.Direction != bridge.Internal {
+			p.popup(ext)
+		}
 	case bridge.OnRing, bridge.OnAnswer:
 		if call.Direction == bridge.Internal {
 			return nil // explained at the end
@@ -94,7 +98,10 @@ func (p *planner) popup(ext string) {
 	name := "popup-" + string(p.trigger)
 	if ext != "" {
 		name += "-" + ext
-		if n := p.times(ext); n > 1 {
+		n := p.times(ext)
+		if p.trigger == bridge.OnHold {
+			name += "-" + strconv.Itoa(n) // begin and end of a hold are two actions
+		} else if n > 1 {
 			name += "-" + strconv.Itoa(n)
 		}
 	} else if p.trigger != bridge.OnEnd {
@@ -114,6 +121,8 @@ func (p *planner) popup(ext string) {
 		reason, ok = because(popupRing, ext), true
 	case p.trigger == bridge.OnAnswer:
 		reason, ok = because(popupAnswer, ext), true
+	case p.trigger == bridge.OnHold:
+		reason, ok = because(popupHold, ext), true
 	default:
 		reason, ok = because(popupEnd), true
 	}
@@ -124,6 +133,11 @@ func (p *planner) popup(ext string) {
 func (p *planner) times(ext string) int {
 	n := 0
 	for _, l := range p.call.Legs {
+		if l.Extension == ext && p.trigger == bridge.OnHold {
+			if n += 2 * l.Holds; l.Held {
+				n-- // odd: began, even: ended
+			}
+		}
 		if l.Extension == ext && (p.trigger == bridge.OnRing && !l.RingAt.IsZero() || p.trigger == bridge.OnAnswer && !l.AnswerAt.IsZero()) {
 			n++
 		}

@@ -40,6 +40,38 @@ func (c *Change) Answered() bool {
 	return !c.Call.AnsweredAt.IsZero() && c.Was.AnsweredAt.IsZero()
 }
 
+// Joined are the extensions that began to talk with this change in a call
+// that others had answered before: after a transfer, or besides.
+func (c *Change) Joined() []string {
+	if c.Was.AnsweredAt.IsZero() || c.Call.Ended() {
+		return nil
+	}
+	talks := func(l *bridge.Leg) bool { return !l.AnswerAt.IsZero() && l.EndAt.IsZero() }
+	return without(who(&c.Call, talks), who(&c.Was, talks))
+}
+
+// Turned are the extensions that put the other side on hold with this change,
+// or took it back.
+func (c *Change) Turned() []string {
+	if c.Call.Ended() {
+		return nil
+	}
+	held := func(l *bridge.Leg) bool { return l.Held }
+	now, was := who(&c.Call, held), who(&c.Was, held)
+	return append(without(now, was), without(was, now)...)
+}
+
+// who lists the extensions of legs for which is holds.
+func who(c *bridge.Call, is func(*bridge.Leg) bool) []string {
+	var list []string
+	for i := range c.Legs {
+		if is(&c.Legs[i]) {
+			list = add(list, c.Legs[i].Extension)
+		}
+	}
+	return list
+}
+
 // Ended says that the call ended with this change.
 func (c *Change) Ended() bool { return c.Call.Ended() && !c.Was.Ended() }
 

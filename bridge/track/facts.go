@@ -92,6 +92,7 @@ type channel struct {
 	seen       bridge.Time // the last time an event showed it
 	unseen     bool        // its end stands in the PBX's call log only
 	held       bool
+	holds      int
 	left       bool // its phone handed the call over
 	voicemail  bool
 }
@@ -231,6 +232,9 @@ func (f *facts) add(e *bridge.Event) {
 	case bridge.HoldBegan, bridge.HoldEnded:
 		if leg != nil {
 			leg.held = e.Kind == bridge.HoldBegan
+			if leg.held {
+				leg.holds++
+			}
 		}
 	case bridge.BlindTransfer, bridge.AttendedXfer:
 		if leg == nil || e.Result == bridge.TransferFailed {

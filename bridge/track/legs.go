@@ -10,7 +10,7 @@ import (
 func (r *reducer) fillLegs(call *bridge.Call, root *channel, endedAt bridge.Time) {
 	if call.Direction == bridge.Out && root.ext != "" && root.dialled.IsZero() && !call.AnsweredAt.IsZero() {
 		// The phone that called: its part begins when the client answers.
-		l := bridge.Leg{Extension: root.ext, AnswerAt: call.AnsweredAt, EndAt: root.end, Held: root.held && root.end.IsZero()}
+		l := bridge.Leg{Extension: root.ext, AnswerAt: call.AnsweredAt, EndAt: root.end, Held: root.held && root.end.IsZero(), Holds: root.holds}
 		if !l.EndAt.IsZero() {
 			l.Result, l.TalkMS, l.Cause = bridge.LegAnswered, span(l.AnswerAt, l.EndAt), root.cause
 		}
@@ -21,7 +21,7 @@ func (r *reducer) fillLegs(call *bridge.Call, root *channel, endedAt bridge.Time
 		if c.ext == "" {
 			continue
 		}
-		l := bridge.Leg{Extension: c.ext, DialledAt: c.dialled, RingAt: c.ring, AnswerAt: c.answer, EndAt: c.over(), Cause: c.cause}
+		l := bridge.Leg{Extension: c.ext, DialledAt: c.dialled, RingAt: c.ring, AnswerAt: c.answer, EndAt: c.over(), Cause: c.cause, Holds: c.holds}
 		if !c.ring.IsZero() {
 			rang = append(rang, c)
 		}

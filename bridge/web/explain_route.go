@@ -19,6 +19,7 @@ var routeNotes = []translation{
 	{regexp.MustCompile(`^no answer from a CRM in time: .*$`), "CRM не ответила вовремя"},
 	{regexp.MustCompile(`^a source could not be asked: no answer from (.*)$`), "нет ответа от %s"},
 	{regexp.MustCompile(`^a source could not be asked: .*$`), "источник не ответил"},
+	{regexp.MustCompile(`^the call window of (.*) shows no hold$`), "окно звонка %s не показывает удержание"},
 	{regexp.MustCompile(`^this call made no contact, and one that was there before keeps its responsible$`), "этот звонок не создавал контакт, а у прежнего контакта ответственный не меняется"},
 	{regexp.MustCompile(`^contact (\S+), which this call made, is no longer there$`), "контакта %s, созданного этим звонком, уже нет"},
 	{regexp.MustCompile(`^nobody to give contact (\S+) to$`), "некому передать контакт %s"},

@@ -23,7 +23,29 @@ type callInfo struct {
 type callIDs struct {
 	mu    sync.Mutex
 	ids   map[string]string
+	done  map[string]bool // windows that were closed
 	order []string
+}
+
+func (k *callIDs) isClosed(provider string) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.done[provider]
+}
+
+func (k *callIDs) closed(provider string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.done == nil || len(k.done) > keptCalls {
+		k.done = map[string]bool{}
+	}
+	k.done[provider] = true
+}
+
+func (k *callIDs) openAgain(provider string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	delete(k.done, provider)
 }
 
 const keptCalls = 4096
@@ -149,6 +171,11 @@ func (c *client) Popup(ctx context.Context, key crm.Key, phase bridge.Trigger, r
 	provider := providerID(key) + suffix
 	kind, state := callType(&r.Call), "calling"
 	switch phase {
+	case bridge.OnHold:
+		state = "talking"
+		if i := legOf(&r.Call, r.Agent.Extension); i >= 0 && r.Call.Legs[i].Held {
+			state = "hold"
+		}
 	case bridge.OnAnswer:
 		state = "talking"
 	case bridge.OnEnd:
@@ -168,16 +195,88 @@ func (c *client) Popup(ctx context.Context, key crm.Key, phase bridge.Trigger, r
 	switch {
 	case err != nil:
 		return crm.Made{}, c.gone(ctx, err, r.Contact)
-	case !found && phase == bridge.OnEnd:
-		return crm.Made{}, nil // there never was a window
+	case !found && (phase == bridge.OnEnd || phase == bridge.OnHold):
+		// there never was a window
 	case !found:
 		if made, err = c.post(ctx, "open call window", "/callInfo", body); err != nil {
 			return crm.Made{}, c.gone(ctx, err, r.Contact)
 		}
 		c.calls.set(provider, string(made.ID))
 	}
+	if phase == bridge.OnEnd {
+		c.calls.closed(provider)
+	} else {
+		c.calls.openAgain(provider)
+	}
+	if err := c.closeOthers(ctx, key, phase, r); err != nil {
+		return crm.Made{}, err
+	}
+	if made.ID == "" {
+		return crm.Made{}, nil
+	}
 	return crm.Made{ID: crm.ObjectID(made.ID), URL: c.clientURL(r.Contact), Found: found}, nil
 }
+
+// legOf is the newest leg of an extension, -1 if there is none.
+func legOf(call *bridge.Call, ext string) int {
+	for i := len(call.Legs) - 1; i >= 0; i-- {
+		if call.Legs[i].Extension == ext {
+			return i
+		}
+	}
+	return -1
+}
+
+// closeOthers takes the call away from those whose phones do not ring any
+// more: somebody else answered, they did not pick up, or the call is over.
+func (c *client) closeOthers(ctx context.Context, key crm.Key, phase bridge.Trigger, r crm.CallRecord) error {
+	if c.v.Get(fieldCards) == "one" {
+		return nil // there is one window, and it is elsewhere already
+	}
+	for _, p := range r.People {
+		if p.User == "" || p.Extension == r.Agent.Extension {
+			continue
+		}
+		if i := legOf(&r.Call, p.Extension); phase != bridge.OnEnd {
+			if i < 0 && phase == bridge.OnRing {
+				continue
+			}
+			if i >= 0 {
+				l := &r.Call.Legs[i]
+				talks := !l.AnswerAt.IsZero() && l.EndAt.IsZero()
+				rings := l.AnswerAt.IsZero() && l.EndAt.IsZero() && l.Result == ""
+				if talks || rings && phase == bridge.OnRing {
+					continue
+				}
+			}
+		}
+		other := r
+		other.Agent = p
+		provider := providerID(key) + c.legSuffix(&other)
+		if c.calls.isClosed(provider) {
+			continue
+		}
+		kind := callType(&r.Call)
+		if kind == "miss" && c.legSuffix(&other) != "" {
+			kind = "in"
+		}
+		body, err := c.callBody(ctx, &other, provider, kind, "finished")
+		if err != nil {
+			return err
+		}
+		if r.Call.EndedAt.IsZero() {
+			body["timeTo"] = dateTime(c.env.Now().UTC())
+		}
+		if _, _, err := c.changeCall(ctx, provider, body, true); err != nil {
+			return c.gone(ctx, err, r.Contact)
+		}
+		c.calls.closed(provider)
+	}
+	return nil
+}
+
+// ShowsHold makes client a crm.HoldShower: CallInfo has the state hold.
+func (c *client) ShowsHold() {}
 
 // changeCall changes the call if it is known or, when look is set, if Megaplan
 // has it under the provider's id.

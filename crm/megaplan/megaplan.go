@@ -76,6 +76,7 @@ var Driver = crm.Driver{
 var (
 	_ crm.Client       = (*client)(nil)
 	_ crm.Popper       = (*client)(nil)
+	_ crm.HoldShower   = (*client)(nil)
 	_ crm.CallLogger   = (*client)(nil)
 	_ crm.Communicator = (*client)(nil)
 	_ crm.Tasker       = (*client)(nil)

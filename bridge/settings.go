@@ -1,24 +1,70 @@
 package bridge
 
-import "time"
+import (
+	"maps"
+	"slices"
+	"time"
+)
 
 // Settings is everything an admin decides: what `callbridge apply` takes and
 // `callbridge export` prints. It is kept in versions; a rule's version is the
 // version of the Settings it stood in.
 type Settings struct {
+	// Credentials are named accounts that several integrations use (M-1.1).
+	Credentials  []Credential  `yaml:"credentials,omitempty" json:"credentials,omitempty"`
 	Integrations []Integration `yaml:"integrations,omitempty" json:"integrations,omitempty"`
 	Employees    []Employee    `yaml:"employees,omitempty" json:"employees,omitempty"`
 	Lines        []Line        `yaml:"lines,omitempty" json:"lines,omitempty"`
 	Users        []User        `yaml:"users,omitempty" json:"users,omitempty"`
 }
 
+// Credential is a named account of a CRM (M-1.2 to M-1.5).
+type Credential struct {
+	ID     string            `yaml:"id" json:"id"`
+	Kind   string            `yaml:"kind" json:"kind"` // name of a CRM driver
+	Name   string            `yaml:"name,omitempty" json:"name,omitempty"`
+	Values map[string]string `yaml:"values,omitempty" json:"values,omitempty"`
+}
+
+// Resolved returns the settings with the values of named credentials filled in
+// where integrations use them; what an integration gives itself goes first.
+func (s Settings) Resolved() Settings {
+	s.Integrations = slices.Clone(s.Integrations)
+	for i := range s.Integrations {
+		in := &s.Integrations[i]
+		in.Credentials = s.CredentialsOf(*in)
+	}
+	return s
+}
+
+// CredentialsOf returns an integration's own credentials and the named ones it uses.
+func (s Settings) CredentialsOf(in Integration) map[string]string {
+	j := slices.IndexFunc(s.Credentials, func(c Credential) bool { return c.ID == in.CredentialsID && c.Kind == in.Kind })
+	if in.CredentialsID == "" || j < 0 {
+		return in.Credentials
+	}
+	out := maps.Clone(s.Credentials[j].Values)
+	if out == nil {
+		out = map[string]string{}
+	}
+	for k, v := range in.Credentials {
+		if v != "" {
+			out[k] = v
+		}
+	}
+	return out
+}
+
 // Integration is one CRM account with its rules.
 type Integration struct {
-	ID          string            `yaml:"id" json:"id"`
-	Kind        string            `yaml:"kind" json:"kind"` // name of a CRM driver: megaplan, retailcrm
-	Name        string            `yaml:"name,omitempty" json:"name,omitempty"`
-	Active      bool              `yaml:"active" json:"active"`
-	Credentials map[string]string `yaml:"credentials,omitempty" json:"credentials,omitempty"`
+	ID     string `yaml:"id" json:"id"`
+	Kind   string `yaml:"kind" json:"kind"` // name of a CRM driver: megaplan, retailcrm
+	Name   string `yaml:"name,omitempty" json:"name,omitempty"`
+	Active bool   `yaml:"active" json:"active"`
+	// CredentialsID names the credentials the integration uses; Credentials may
+	// add to them.
+	CredentialsID string            `yaml:"credentials_id,omitempty" json:"credentials_id,omitempty"`
+	Credentials   map[string]string `yaml:"credentials,omitempty" json:"credentials,omitempty"`
 	// Lines limits the integration to calls on these numbers; empty means all (M-3.1, M-3.2).
 	Lines []string `yaml:"lines,omitempty" json:"lines,omitempty"`
 	// DefaultResponsible is the e-mail of the employee who gets what no rule gives to another (M-3.3).

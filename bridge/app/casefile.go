@@ -108,9 +108,9 @@ func settingsOf(ctx context.Context, db *store.DB, version int64) (bridge.Settin
 	if err != nil {
 		return s, fmt.Errorf("settings version %d: %w", version, err)
 	}
-	s.Users = nil
+	s.Users, s.Credentials = nil, nil
 	for i := range s.Integrations {
-		s.Integrations[i].Credentials = nil
+		s.Integrations[i].Credentials, s.Integrations[i].CredentialsID = nil, ""
 	}
 	return s, nil
 }

@@ -23,6 +23,7 @@ func (a *App) loadSettings(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("settings: %w", err)
 	}
+	s = s.Resolved()
 	states := map[string]store.IntegrationState{}
 	for _, in := range s.Integrations {
 		st, err := a.db.IntegrationState(ctx, in.ID)

@@ -197,12 +197,9 @@ func (a *App) Integrations() []bridge.Integration { return a.plan.Load().setting
 
 // Check runs the adapter's check of one integration and keeps its report.
 func (a *App) Check(ctx context.Context, id string) (crm.Report, error) {
-	t := a.targetOf(id)
-	if t == nil {
-		if err := a.openTrouble(id); err != nil {
-			return crm.Report{}, err
-		}
-		return crm.Report{}, fmt.Errorf("there is no integration %q", id)
+	t, err := a.open(id)
+	if err != nil {
+		return crm.Report{}, err
 	}
 	return a.checkTarget(ctx, t)
 }

@@ -46,10 +46,11 @@ func ParseSettings(data []byte, getenv func(string) string, drivers map[string][
 // settings that come as JSON.
 func CheckSettings(s *bridge.Settings, drivers map[string][]setting.Field, country string) []setting.Problem {
 	c := &checker{drivers: drivers, country: country}
+	c.credentials(s.Credentials)
 	seen := map[string]string{}
 	for i := range s.Integrations {
 		path := fmt.Sprintf("integrations[%d]", i)
-		c.integration(path, &s.Integrations[i])
+		c.integration(path, &s.Integrations[i], s)
 		c.unique(seen, path+".id", s.Integrations[i].ID)
 	}
 	c.employees(s.Employees)
@@ -76,12 +77,12 @@ func (c *checker) unique(seen map[string]string, path, value string) {
 	seen[value] = path
 }
 
-func (c *checker) integration(path string, in *bridge.Integration) {
+func (c *checker) integration(path string, in *bridge.Integration, s *bridge.Settings) {
 	if !idForm.MatchString(in.ID) {
 		c.add(path+".id", "%q is no id; use %s", in.ID, idHelp)
 	}
 	if fields, ok := c.drivers[in.Kind]; ok {
-		c.list = append(c.list, setting.Validate(path+".credentials.", fields, setting.Values(in.Credentials))...)
+		c.list = append(c.list, setting.Validate(path+".credentials.", fields, setting.Values(s.CredentialsOf(*in)))...)
 	} else {
 		kinds := make([]string, 0, len(c.drivers))
 		for k := range c.drivers {
@@ -90,6 +91,7 @@ func (c *checker) integration(path string, in *bridge.Integration) {
 		slices.Sort(kinds)
 		c.oneOf(path+".kind", in.Kind, kinds...)
 	}
+	c.usesCredentials(path, in, s)
 	c.numbers(path+".lines", in.Lines)
 	in.DefaultResponsible = c.email(path+".default_responsible", in.DefaultResponsible)
 	c.zone(path+".time_zone", in.TimeZone, false)
@@ -307,21 +309,23 @@ func Merge(next, stored bridge.Settings) (bridge.Settings, []setting.Problem) {
 	for i := range next.Integrations {
 		in := &next.Integrations[i]
 		j := slices.IndexFunc(stored.Integrations, func(o bridge.Integration) bool { return o.ID == in.ID && o.Kind == in.Kind })
-		out := make(map[string]string, len(in.Credentials))
-		for name, value := range in.Credentials {
-			if value == setting.Mask {
-				value = ""
-				if j >= 0 {
-					value = stored.Integrations[j].Credentials[name]
-				}
-				if value == "" || value == setting.Mask {
-					v.add(fmt.Sprintf("integrations[%d].credentials.%s", i, name), "is masked, and none is stored for %s: write it out", in.ID)
-				}
-			}
-			out[name] = value
+		var old map[string]string
+		if j >= 0 {
+			old = stored.Integrations[j].Credentials
 		}
 		if in.Credentials != nil {
-			in.Credentials = out
+			in.Credentials = unmask(&v, fmt.Sprintf("integrations[%d].credentials", i), in.ID, in.Credentials, old)
+		}
+	}
+	next.Credentials = slices.Clone(next.Credentials)
+	for i := range next.Credentials {
+		cr := &next.Credentials[i]
+		var old map[string]string
+		if j := slices.IndexFunc(stored.Credentials, func(o bridge.Credential) bool { return o.ID == cr.ID && o.Kind == cr.Kind }); j >= 0 {
+			old = stored.Credentials[j].Values
+		}
+		if cr.Values != nil {
+			cr.Values = unmask(&v, fmt.Sprintf("credentials[%d].values", i), cr.ID, cr.Values, old)
 		}
 	}
 	next.Users = slices.Clone(next.Users)
@@ -350,16 +354,11 @@ func ExportSettings(s bridge.Settings, drivers map[string][]setting.Field) ([]by
 	s.Integrations = slices.Clone(s.Integrations)
 	for i := range s.Integrations {
 		in := &s.Integrations[i]
-		if len(in.Credentials) == 0 {
-			continue
-		}
-		fields, known := drivers[in.Kind]
-		if !known {
-			for name := range in.Credentials {
-				fields = append(fields, setting.Field{Name: name, Secret: true})
-			}
-		}
-		in.Credentials = setting.Masked(fields, setting.Values(in.Credentials))
+		in.Credentials = masked(in.Kind, in.Credentials, drivers)
+	}
+	s.Credentials = slices.Clone(s.Credentials)
+	for i := range s.Credentials {
+		s.Credentials[i].Values = masked(s.Credentials[i].Kind, s.Credentials[i].Values, drivers)
 	}
 	s.Users = slices.Clone(s.Users)
 	for i := range s.Users {

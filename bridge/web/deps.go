@@ -13,6 +13,7 @@ import (
 
 	"callbridge/bridge"
 	"callbridge/bridge/card"
+	"callbridge/crm"
 )
 
 // ErrNotFound is what the interfaces return for a thing that does not exist.
@@ -59,6 +60,8 @@ type Deps struct {
 	Switch   Switcher
 	Dialer   Dialer
 	Presence Presence
+	// Check tries an integration's address, credentials and rights.
+	Check func(ctx context.Context, integration string) (crm.Report, error)
 	// Employees of the CRMs.
 	Employees Employees
 	// Route answers "who should take this call?". It is given 1 s.

@@ -85,6 +85,7 @@ func (s *server) routes() []route {
 		{"POST /integrations/{id}/activate", admins, s.activateForm},
 		{"POST /integrations/{id}/deactivate", admins, s.deactivateForm},
 		{"POST /integrations/{id}/resend", admins, s.resendForm},
+		{"POST /integrations/{id}/check", admins, s.checkForm},
 		{"GET /integrations/{id}/employees", console, s.staffPage},
 		{"POST /integrations/{id}/employees", admins, s.staffForm},
 
@@ -108,6 +109,7 @@ func (s *server) routes() []route {
 		{"POST /api/v1/integrations/{id}/activate", admins, s.apiActivate},
 		{"POST /api/v1/integrations/{id}/deactivate", admins, s.apiDeactivate},
 		{"POST /api/v1/integrations/{id}/resend", admins, s.apiResend},
+		{"POST /api/v1/integrations/{id}/check", admins, s.apiCheck},
 		{"GET /api/v1/integrations/{id}/employees", console, s.apiStaff},
 		{"POST /api/v1/integrations/{id}/employees/sync", admins, s.apiStaffSync},
 		{"POST /api/v1/integrations/{id}/employees/import", admins, s.apiStaffImport},

@@ -6,6 +6,12 @@ var routeTexts = map[string][2]string{
 	"console.routes.default": {"обычный сценарий АТС", "the PBX’s own scenario"},
 	"console.routes.nobody":  {"Никто не подошёл", "Nobody came into question"},
 
+	"check.title":   {"Проверка", "Check"},
+	"check.button":  {"Проверить доступ", "Check access"},
+	"check.again":   {"Проверить ещё раз", "Check again"},
+	"check.ok":      {"Всё в порядке.", "Everything is in order."},
+	"check.missing": {"Вход работает, но не хватает прав:", "Signing in works, but rights are missing:"},
+
 	"staff.title":             {"Сотрудники", "Employees"},
 	"staff.sync":              {"Синхронизировать сейчас", "Synchronise now"},
 	"staff.synced":            {"Список обновлён.", "The list is up to date."},
@@ -32,7 +38,7 @@ var routeTexts = map[string][2]string{
 	"error.unknown_user":      {"Такого работающего пользователя в CRM нет:", "There is no such active user in the CRM:"},
 	"error.needs_extension":   {"Не указан внутренний номер:", "The extension is missing:"},
 	"error.employee_conflict": {"У нас уже есть другой сотрудник с этим номером или e-mail:", "There is another employee with this extension or e-mail here:"},
-	"error.crm_temporary":     {"CRM сейчас не отвечает. Попробуйте позже.", "The CRM does not answer now. Try again later."},
+	"error.crm_temporary":     {"CRM не отвечает. Проверьте адрес в настройках интеграции; если он верен, попробуйте позже.", "The CRM does not answer. Check the address in the settings of the integration; if it is right, try again later."},
 	"error.crm_uncertain":     {"CRM сейчас не отвечает. Попробуйте позже.", "The CRM does not answer now. Try again later."},
 	"error.crm_rate_limited":  {"CRM просит подождать: слишком много запросов.", "The CRM asks to wait: too many requests."},
 	"error.crm_auth":          {"CRM не принимает логин, пароль или ключ. Исправьте их в настройках интеграции.", "The CRM refuses login, password or key. Correct them in the settings of the integration."},

@@ -203,7 +203,7 @@ func (b *bureau) talk(client, ext string) {
 // eventually waits until done has nothing to complain about.
 func (b *bureau) eventually(what string, done func() string) {
 	b.t.Helper()
-	over, again := time.After(20*time.Second), time.NewTicker(5*time.Millisecond)
+	over, again := time.After(2*time.Minute), time.NewTicker(5*time.Millisecond)
 	defer again.Stop()
 	for {
 		trouble := done()

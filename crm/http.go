@@ -232,6 +232,7 @@ func (a *API) build(ctx context.Context, r Request) (*http.Request, string, erro
 	}
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", "Callbridge")
+	req.Header.Set("X-Request-Id", RequestID(ctx))
 	for k, v := range r.Header {
 		req.Header[k] = v
 	}

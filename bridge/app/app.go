@@ -213,7 +213,7 @@ func (a *App) Start() error {
 		}
 	}
 	a.listener = l
-	a.server = &http.Server{Handler: a.behindProxy(web.New(a.webDeps())), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
+	a.server = &http.Server{Handler: a.numbered(a.behindProxy(web.New(a.webDeps()))), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug)}
 
 	serve := a.server.Serve

@@ -3,6 +3,7 @@ package deliver
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -239,7 +240,7 @@ func (w *Worker) one(ctx context.Context, d bridge.Delivery) {
 	if d.Backlog {
 		marked = crm.WithPriority(marked, crm.Backfill)
 	}
-	actx, cancel := context.WithTimeout(marked, attemptLimit)
+	actx, cancel := context.WithTimeout(crm.WithRequestID(marked, requestID(&d)), attemptLimit)
 	row, err := w.perform(actx, d)
 	cancel()
 	if errors.Is(err, errPenned) {
@@ -300,9 +301,14 @@ func (w *Worker) apply(ctx context.Context, v verdict) {
 		}
 	}
 	if v.row.State == bridge.Refused {
-		w.log.Warn("refused by the CRM; kept for repair", "call", v.row.CallID, "action", v.row.Action.Kind, "kind", v.row.ErrorKind, "err", v.row.Error)
+		// What the CRM said stands in the ledger: it may name the client.
+		w.log.Warn("refused by the CRM; kept for repair", "call", v.row.CallID, "action", v.row.Action.Kind, "kind", v.row.ErrorKind,
+			"delivery", v.row.ID, "request", requestID(&v.row))
 	}
 }
+
+// requestID names an attempt's requests to the CRM after the row of the ledger.
+func requestID(d *bridge.Delivery) string { return fmt.Sprintf("cb-delivery-%d", d.ID) }
 
 // finish writes the row even while the program stops. If that fails, the lease
 // runs out and the row is taken again, looking first.

@@ -302,7 +302,7 @@ func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {
 			e = &apiError{Status: 413, Code: "too_long"}
 			break
 		}
-		s.log.Error("a request failed", "path", r.URL.Path, "err", err)
+		s.log.Error("a request failed", "request", r.Header.Get("X-Request-Id"), "path", r.URL.Path, "err", err)
 		e = &apiError{Status: 500, Code: "internal"}
 	}
 	l := s.language(r)

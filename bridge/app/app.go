@@ -373,7 +373,7 @@ func (a *App) webDeps() web.Deps {
 		Number:  func(n string) string { return phone.Format(bridge.Number(n), "ru") },
 		Metrics: a.metricsHandler(),
 		Mount:   a.mounts(),
-		Names:   s.names, Stats: s.stats, Rings: s.rings, Phones: s.phone, CaseFile: a.CaseFile, Audit: s, FrameAncestors: a.cfg.FrameAncestors,
+		Names:   s.names, Stats: s.stats, Rings: s.rings, Phones: s.phone, CaseFile: a.CaseFile, Audit: s, Admin: admin{a}, FrameAncestors: a.cfg.FrameAncestors,
 	}
 }
 

@@ -60,3 +60,6 @@ func OutcomeWord(o bridge.Outcome, lang string) string { return word(string(o), 
 
 // ReasonWord names a reason for people; "" stays "".
 func ReasonWord(r bridge.Reason, lang string) string { return word(string(r), lang) }
+
+// ResponsibleWord names who becomes responsible, for people; an e-mail stays.
+func ResponsibleWord(code, lang string) string { return word(code, lang) }

@@ -85,6 +85,8 @@ type Deps struct {
 	// who may see the cards of an extension now.
 	Rings  func(ctx context.Context, callID string) ([]Ring, error)
 	Phones func(extension string) Phone
+	// Admin reads and changes the settings.
+	Admin Admin
 	// Audit keeps who did what.
 	Audit Audit
 	// CaseFile writes a call with all that is stored of it as one JSON object,

@@ -7,6 +7,7 @@ import (
 	"html/template"
 	"io/fs"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -89,9 +90,13 @@ func (s *server) funcs() template.FuncMap {
 		"icon": func(name string) template.HTML {
 			return template.HTML(`<svg class="i" aria-hidden="true"><use href="/static/sprite.svg?v=` + assetVersion + `#` + template.HTMLEscapeString(name) + `"/></svg>`) //nolint:gosec // escaped
 		},
-		"list": func(v ...string) []string { return v },
-		"fill": func(text string, n any) string { return strings.ReplaceAll(text, "{n}", fmt.Sprint(n)) },
-		"pair": func(p page, data any) pair { return pair{p, data} },
+		"has":        func(list []string, v string) bool { return slices.Contains(list, v) },
+		"under":      func(path, name string) bool { return strings.HasPrefix(path, name+".") },
+		"fieldlabel": fieldLabel,
+		"fieldhelp":  fieldHelp,
+		"list":       func(v ...string) []string { return v },
+		"fill":       func(text string, n any) string { return strings.ReplaceAll(text, "{n}", fmt.Sprint(n)) },
+		"pair":       func(p page, data any) pair { return pair{p, data} },
 	}
 }
 

@@ -193,7 +193,7 @@ func TestEveryTextIsThereInBothLanguages(t *testing.T) {
 			}
 		}
 	}
-	for _, n := range []string{"api.go", "auth.go", "server.go", "pages.go", "overview.go", "why.go", "once.go"} {
+	for _, n := range []string{"api.go", "auth.go", "server.go", "pages.go", "overview.go", "why.go", "once.go", "settings.go", "setrules.go", "setlists.go", "setversions.go", "setapi.go"} {
 		b, err := os.ReadFile(n)
 		if err != nil {
 			t.Fatal(err)

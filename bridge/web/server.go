@@ -23,6 +23,9 @@ import (
 //go:embed templates/*.html static openapi.json
 var files embed.FS
 
+// settingsLimit is the size of thousands of employees.
+const settingsLimit = 2 << 20
+
 const (
 	bodyLimit  = 64 << 10 // of a request to us; nothing we take is longer
 	routeLimit = time.Second
@@ -89,6 +92,28 @@ func (s *server) routes() []route {
 		{"GET /integrations/{id}/employees", console, s.staffPage},
 		{"POST /integrations/{id}/employees", admins, s.staffForm},
 
+		{"GET /settings", console, s.settingsPage},
+		{"GET /settings/integrations/{id}", console, s.integrationFormPage},
+		{"POST /settings/integrations/{id}", console, s.integrationFormPage},
+		{"GET /settings/integrations/{id}/rules", console, s.rulesFormPage},
+		{"POST /settings/integrations/{id}/rules", console, s.rulesFormPage},
+		{"GET /settings/employees", console, s.employeesPage},
+		{"POST /settings/employees", console, s.employeesPage},
+		{"GET /settings/lines", console, s.linesPage},
+		{"POST /settings/lines", console, s.linesPage},
+		{"GET /settings/users", console, s.usersPage},
+		{"POST /settings/users", console, s.usersPage},
+		{"GET /settings/versions", console, s.versionsPage},
+		{"GET /settings/versions/{id}", console, s.versionPage},
+		{"POST /settings/versions/{id}", console, s.versionPage},
+		{"GET /settings/audit", console, s.auditPage},
+
+		{"GET /api/v1/settings", console, s.apiSettings},
+		{"PUT /api/v1/settings", console, s.apiSaveSettings},
+		{"POST /api/v1/settings/dryrun", console, s.apiDryRun},
+		{"GET /api/v1/settings/versions", console, s.apiVersions},
+		{"GET /api/v1/settings/versions/{id}", console, s.apiVersion},
+		{"GET /api/v1/audit", console, s.apiAudit},
 		{"POST /api/v1/session", public, s.apiSession},
 		{"POST /api/v1/login-links", console, s.apiLoginLink},
 		{"GET /api/v1/me", signed, s.apiMe},
@@ -219,7 +244,11 @@ func (s *server) outer(next http.Handler) http.Handler {
 // guarded checks who calls, and that a state-changing request was meant by him.
 func (s *server) guarded(rt route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.Body = http.MaxBytesReader(w, r.Body, bodyLimit)
+		most := int64(bodyLimit)
+		if strings.HasPrefix(r.URL.Path, "/settings") || strings.HasPrefix(r.URL.Path, "/api/v1/settings") {
+			most = settingsLimit
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, most)
 		if !strings.HasPrefix(r.URL.Path, "/static/") {
 			w.Header().Set("Cache-Control", "no-store")
 		}

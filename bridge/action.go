@@ -15,25 +15,30 @@ const (
 	ActProcess       ActionKind = "process"
 	ActOwner         ActionKind = "owner"      // give a contact that this call made to another employee
 	ActCloseTask     ActionKind = "close_task" // close the task made for a missed call: the client was talked to
+	ActRecording     ActionKind = "recording"  // give the link to a late recording to the CRM that has the call
 )
 
 // CloseSuffix makes the key of a closing out of that of the task it closes.
 const CloseSuffix = ":close"
 
+// RecordingSuffix makes the key of a late link out of that of the call.
+const RecordingSuffix = ":recording"
+
 // ActionKinds returns the closed list, for metrics at zero.
 func ActionKinds() []ActionKind {
-	return []ActionKind{ActPopup, ActContact, ActFields, ActCall, ActCommunication, ActTask, ActProcess, ActOwner, ActCloseTask}
+	return []ActionKind{ActPopup, ActContact, ActFields, ActCall, ActCommunication, ActTask, ActProcess, ActOwner, ActCloseTask, ActRecording}
 }
 
 // Trigger is the moment of a call at which rules are asked.
 type Trigger string
 
 const (
-	OnRing   Trigger = "ring"   // an extension began to ring
-	OnAnswer Trigger = "answer" // an employee and the client began to talk
-	OnHold   Trigger = "hold"   // an employee put the client on hold, or took him back
-	OnEnd    Trigger = "end"    // the call is over
-	OnReturn Trigger = "return" // somebody has talked to a client whose call was missed
+	OnRing      Trigger = "ring"      // an extension began to ring
+	OnAnswer    Trigger = "answer"    // an employee and the client began to talk
+	OnHold      Trigger = "hold"      // an employee put the client on hold, or took him back
+	OnEnd       Trigger = "end"       // the call is over
+	OnReturn    Trigger = "return"    // somebody has talked to a client whose call was missed
+	OnRecording Trigger = "recording" // a sound file was complete only after the call had been written
 )
 
 // Action is one thing the rules want (Wanted) or do not want done in a CRM,

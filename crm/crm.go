@@ -273,3 +273,9 @@ func (e *NotKept) Error() string { return e.Why }
 type TaskCloser interface {
 	CloseTask(ctx context.Context, key Key, id ObjectID, text string) (Made, error)
 }
+
+// RecordAttacher is a CRM in which a call that was written can still get the
+// link to its recording. key is the call's.
+type RecordAttacher interface {
+	AttachRecord(ctx context.Context, key Key, r CallRecord) (Made, error)
+}

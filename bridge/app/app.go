@@ -58,17 +58,18 @@ type App struct {
 	began   time.Time
 	drivers map[string]crm.Driver
 
-	db      *store.DB
-	reg     *prometheus.Registry
-	metrics *metrics
-	hub     *card.Hub
-	phones  *phones
-	core    *core
-	writer  *writer
-	lookups *lookups
-	returns *returns
-	router  *route.Router
-	pbxs    []*phoneSystem
+	db       *store.DB
+	reg      *prometheus.Registry
+	metrics  *metrics
+	hub      *card.Hub
+	phones   *phones
+	core     *core
+	writer   *writer
+	lookups  *lookups
+	returns  *returns
+	recorder *recorder
+	router   *route.Router
+	pbxs     []*phoneSystem
 
 	live  atomic.Pointer[config.Config] // what a reload may change: see Reload
 	rings chan store.Ring
@@ -152,9 +153,10 @@ func (a *App) prepare(ctx context.Context) error {
 	a.metrics.build.WithLabelValues(a.opts.Version).Set(1)
 	a.writer = newWriter(a.log, a.metrics, a.db.Commit, a.wakeTargets)
 	a.lookups, a.returns = newLookups(a), newReturns(a)
-	a.core = &core{log: a.log, hub: a.hub, writer: a.writer, metrics: a.metrics, phones: a.phones,
+	a.recorder = newRecorder(a)
+	a.core = &core{delay: a.recorder.delay, log: a.log, hub: a.hub, writer: a.writer, metrics: a.metrics, phones: a.phones,
 		tracker: track.New(track.Options{Number: a.number, OwnNumber: a.ownNumber}), plan: func() *plan { return &a.plan.Load().plan },
-		asked: a.asked, dnd: a.dndTold, changed: func(ch *track.Change) { a.lookups.changed(ch); a.returns.changed(ch) }, linked: a.linked, wake: make(chan struct{}, 1), live: map[string]bridge.Call{},
+		asked: a.asked, dnd: a.dndTold, changed: func(ch *track.Change) { a.lookups.changed(ch); a.returns.changed(ch); a.recorder.changed(ch) }, linked: a.linked, wake: make(chan struct{}, 1), live: map[string]bridge.Call{},
 		loose: map[string]bridge.Event{}, orphans: map[string][]bridge.Call{}}
 	a.rings = make(chan store.Ring, 8192)
 	a.core.rang = a.rang
@@ -232,6 +234,7 @@ func (a *App) Start() error {
 	}
 	a.housework.Go(func() { a.watchSettings(a.work) })
 	a.housework.Go(func() { a.returns.run(a.work) })
+	a.housework.Go(func() { a.recorder.run(a.work) })
 	a.housework.Go(func() { a.retention(a.work) })
 	a.housework.Go(func() { a.keepRings(a.work) })
 	a.housework.Go(func() {

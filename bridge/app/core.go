@@ -33,7 +33,8 @@ type core struct {
 	// a call after the cards have it. Neither may block.
 	asked   func(bridge.Event)
 	changed func(*track.Change)
-	linked  func(pbx string) // the link to a PBX is there (again)
+	delay   func(*bridge.Call, bridge.ActionKind) time.Duration // before a delivery; nil: none
+	linked  func(pbx string)                                    // the link to a PBX is there (again)
 	// dnd is told when the PBX says that a do-not-disturb switch was turned.
 	dnd func(ext string, on bool)
 	// rang is told when a phone begins to ring; it must not block.
@@ -318,6 +319,9 @@ func (c *core) ask(p *plan, call *bridge.Call, trigger bridge.Trigger, ext strin
 				d.State, d.Note, d.DoneAt, d.NextAt = bridge.Skipped, "the integration is off, and a pop-up later would be of no use", now, bridge.Time{}
 			case !in.active:
 				d.State, d.Note = bridge.Held, "the integration is off"
+			}
+			if d.State == bridge.Waiting && c.delay != nil {
+				d.NextAt = bridge.At(now.Add(c.delay(call, a.Kind)))
 			}
 			b.Deliveries = append(b.Deliveries, d)
 			keys = append(keys, a.Key)

@@ -21,14 +21,20 @@ import (
 // months later.
 const recordingLife = 400 * 24 * time.Hour
 
-// recordURL is a signed link to the call's first recording, for CRMs. It is
-// "" if there is none, or if nobody outside could open it.
+// recordURL is a signed link to the call's first complete recording, for CRMs.
+// It is "" if there is none yet, or if nobody outside could open it.
 func (a *App) recordURL(c *bridge.Call) string {
 	if a.cfg.PublicURL == "" || c.Outcome != bridge.Answered || len(c.Recordings) == 0 {
 		return ""
 	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(a.work), 5*time.Second)
+	defer cancel()
+	n := a.recorder.ready(ctx, c.ID)
+	if n < 0 {
+		return ""
+	}
 	until := c.EndedAt.Add(recordingLife).Unix()
-	return fmt.Sprintf("%s/recordings/%s/0?until=%d&sig=%s", a.cfg.PublicURL, c.ID, until, a.sign(c.ID, 0, until))
+	return fmt.Sprintf("%s/recordings/%s/%d?until=%d&sig=%s", a.cfg.PublicURL, c.ID, n, until, a.sign(c.ID, n, until))
 }
 
 func (a *App) sign(call string, n int, until int64) string {

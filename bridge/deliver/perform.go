@@ -80,6 +80,8 @@ func (j *job) run(ctx context.Context) error {
 		return j.task(ctx)
 	case bridge.ActProcess:
 		return j.process(ctx)
+	case bridge.ActRecording:
+		return j.attachRecording(ctx)
 	case bridge.ActCloseTask:
 		return j.closeTask(ctx)
 	case bridge.ActOwner:

@@ -34,3 +34,12 @@ func CloseTask(task bridge.Action, e bridge.MissedEntry, who string, version int
 // OnLine says whether an integration with these lines has calls of a line; no
 // lines are all lines.
 func OnLine(lines []string, line string) bool { return len(lines) == 0 || onLine(lines, line) }
+
+var recordingLate = sentence{"the recording was complete only after the call had been written", "запись была готова уже после передачи звонка"}
+
+// AttachRecording makes the action that gives the link to a recording to a CRM
+// that has the call already.
+func AttachRecording(call bridge.Action, version int64) bridge.Action {
+	return bridge.Action{Key: call.Key + bridge.RecordingSuffix, Kind: bridge.ActRecording, Trigger: bridge.OnRecording, Rule: call.Rule,
+		Wanted: true, Reason: because(recordingLate), Version: version}
+}

@@ -6,5 +6,7 @@ var missedTexts = map[string][2]string{
 	"returns.due":       {"до", "by"},
 	"returns.overdue":   {"просрочено", "overdue"},
 	"action.close_task": {"Закрытие дела", "Closing the task"},
+	"action.recording":  {"Ссылка на запись", "Link to the recording"},
+	"trigger.recording": {"запись готова", "the recording is ready"},
 	"trigger.return":    {"клиенту перезвонили", "the client was called back"},
 }

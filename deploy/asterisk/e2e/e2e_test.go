@@ -94,6 +94,9 @@ func TestE2E(t *testing.T) {
 					}
 				}
 			}
+			if c.want.Outcome == bridge.Answered {
+				p.plays(t, got.ID)
+			}
 			var printed bridge.Call
 			text := p.run("calls", "show", shown.ID, "--json", "-c", "callbridge.yaml")
 			if err := json.Unmarshal([]byte(text), &printed); err != nil {

@@ -15,17 +15,24 @@ func (s *server) masked(in bridge.Settings) bridge.Settings {
 	for _, k := range s.d.Admin.Kinds() {
 		fields[k.Name] = k.Fields
 	}
-	out := in
-	out.Integrations = append([]bridge.Integration{}, in.Integrations...)
-	for i := range out.Integrations {
-		x := &out.Integrations[i]
-		f, known := fields[x.Kind]
+	mask := func(kind string, values map[string]string) map[string]string {
+		f, known := fields[kind]
 		if !known {
-			for name := range x.Credentials {
+			for name := range values {
 				f = append(f, setting.Field{Name: name, Secret: true})
 			}
 		}
-		x.Credentials = setting.Masked(f, setting.Values(x.Credentials))
+		return setting.Masked(f, setting.Values(values))
+	}
+	out := in
+	out.Credentials = append([]bridge.Credential(nil), in.Credentials...)
+	for i := range out.Credentials {
+		out.Credentials[i].Values = mask(out.Credentials[i].Kind, out.Credentials[i].Values)
+	}
+	out.Integrations = append([]bridge.Integration{}, in.Integrations...)
+	for i := range out.Integrations {
+		x := &out.Integrations[i]
+		x.Credentials = mask(x.Kind, x.Credentials)
 	}
 	out.Users = append([]bridge.User{}, in.Users...)
 	for i := range out.Users {

@@ -349,7 +349,7 @@ func (s *server) try(r *http.Request, v *integrationForm, next bridge.Settings, 
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), 20*time.Second)
 	defer cancel()
-	report, err := s.d.Admin.Try(ctx, full.Integrations[at])
+	report, err := s.d.Admin.Try(ctx, full.Resolved().Integrations[at])
 	s.audit(r, "check", v.In.ID)
 	if err != nil {
 		v.Failed = err.Error()

@@ -95,6 +95,7 @@ func (d *desk) Text(s bridge.Settings) (string, error) {
 func newDesk() *desk {
 	known := true
 	return &desk{notes: []string{"first"}, versions: []bridge.Settings{{
+		Credentials: []bridge.Credential{{ID: "shared", Kind: "megaplan", Values: map[string]string{"password": "shared-secret"}}, {ID: "other", Kind: "gone", Values: map[string]string{"key": "shared-secret"}}},
 		Integrations: []bridge.Integration{{ID: "m", Kind: "megaplan", Active: true, Credentials: map[string]string{"url": "https://mp.example.ru", "password": "old"},
 			Calls: bridge.CallRules{Tasks: []bridge.TaskRule{{CallRule: bridge.CallRule{Direction: bridge.In, Outcome: []bridge.Outcome{bridge.Missed}, Lines: []string{"+74951234567"}, Known: &known}, Text: "kept"}}}}},
 		Employees: []bridge.Employee{{Extension: "101", Name: "Иван", Email: "ivan@example.ru"}, {Extension: "102", Name: "Мария"}},
@@ -228,6 +229,9 @@ func TestF21VersionsAndAPI(t *testing.T) {
 	d := newDesk()
 	w := newWorld(t).start(t, func(x *Deps) { x.Admin = d })
 	b := w.signIn(t, "admin")
+	if a := b.get("/api/v1/settings"); strings.Contains(a.body, "shared-secret") || !strings.Contains(a.body, "shared") {
+		t.Error("a secret of named credentials leaves the house")
+	}
 	got := decode[settingsIn](t, b.get("/api/v1/settings"), 200)
 	if got.Version != 1 || got.Settings.Integrations[0].Credentials["password"] != setting.Mask || got.Settings.Users[0].PasswordHash != setting.Mask {
 		t.Errorf("%+v", got)

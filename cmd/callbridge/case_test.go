@@ -30,7 +30,10 @@ func TestF19CaseFilePlaysBackToTheSameRecord(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = a.Stop(t.Context()) })
-	if _, err := a.Apply(t.Context(), "test", "", w.settings("http://megaplan.localhost", "http://retailcrm.localhost")); err != nil {
+	s := w.settings("http://megaplan.localhost", "http://retailcrm.localhost")
+	s.Credentials = []bridge.Credential{{ID: "shared", Kind: "megaplan", Values: map[string]string{"password": megaplanPassword}}}
+	s.Integrations[0].CredentialsID = "shared"
+	if _, err := a.Apply(t.Context(), "test", "", s); err != nil {
 		t.Fatal(err)
 	}
 	var events []bridge.Event

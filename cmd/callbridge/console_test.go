@@ -33,7 +33,9 @@ func TestSettingsInTheConsole(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, "the calls are over", func() bool { return made(d.world.megaplan, "task") == 1 && made(d.world.megaplan, "communication") == 2 })
+	eventually(t, "the calls are over", func() bool {
+		return made(d.world.megaplan, "task") == 1 && made(d.world.megaplan, "communication") == 2
+	})
 	base := "http://" + d.app.Addr()
 	b := webtest.Open(t, 1280, 900)
 	signIn(b, base, "admin", "demoadmin")

@@ -172,20 +172,26 @@ func (r *run) measure(ctx context.Context, tokens []string, rep *Report) error {
 	if rep.CPUSeconds, err = cpuSeconds(r.cmd.Process.Pid); err != nil {
 		return err
 	}
+	if rep.Calls > 0 {
+		rep.CPUPerCallMS = (rep.CPUSeconds - cpu0) * 1000 / float64(rep.Calls)
+	}
 	r.kill()
 	return r.ledger(ctx, rep)
 }
 
 // drain waits until all deliveries are done.
 func (r *run) drain(ctx context.Context, rep *Report, began, ended time.Time) {
-	for len(r.o.CRMs) > 0 && ctx.Err() == nil && time.Since(ended) < r.o.Drain {
+	last := -1.0
+	for ctx.Err() == nil && time.Since(ended) < r.o.Drain {
 		m, err := r.scrape(ctx)
-		if err == nil && m["open"] == 0 && m["callbridge_store_backlog_events"] == 0 {
-			break
+		if err == nil && m["open"] == 0 && m["callbridge_store_backlog_events"] == 0 && m["callbridge_events_received_total"] == last {
+			break // nothing came, nothing waits
 		}
-		time.Sleep(200 * time.Millisecond)
+		last = m["callbridge_events_received_total"]
+		time.Sleep(500 * time.Millisecond) // each look costs the daemon a count of the ledger
 	}
 	rep.DrainS = time.Since(ended).Seconds()
+	rep.Load1 = loadAverage()
 	if m, err := r.scrape(ctx); err == nil {
 		rep.Undelivered = int(m["open"])
 		rep.Deliveries = int(m["finished"])
@@ -374,4 +380,19 @@ func machine() string {
 		}
 	}
 	return fmt.Sprintf("%d × %s, %s", runtime.NumCPU(), name, runtime.Version())
+}
+
+// loadAverage is how busy the machine is, of the last minute; who else uses it
+// is in every figure.
+func loadAverage() float64 {
+	b, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return 0
+	}
+	first, _, _ := strings.Cut(string(b), " ")
+	n, err := strconv.ParseFloat(first, 64)
+	if err != nil {
+		return 0
+	}
+	return n
 }

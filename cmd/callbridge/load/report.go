@@ -15,6 +15,7 @@ type Report struct {
 	Options map[string]any `json:"options"`
 	Machine string         `json:"machine"`
 	At      time.Time      `json:"at"`
+	Load1   float64        `json:"load_average"` // of the whole machine, this run included
 
 	StartMS int64   `json:"start_ms"`
 	RestMB  float64 `json:"rest_mb"`
@@ -49,6 +50,7 @@ type Report struct {
 
 	CPUSeconds    float64 `json:"cpu_s"`
 	CPUShare      float64 `json:"cpu_share"` // of one core, while calls came
+	CPUPerCallMS  float64 `json:"cpu_per_call_ms"`
 	PeakMB        float64 `json:"peak_mb"`
 	BytesPerAgent float64 `json:"bytes_per_agent"`
 	ConnectS      float64 `json:"connect_s"`
@@ -83,14 +85,14 @@ func (r *Report) latency(took []time.Duration) {
 func (r *Report) Print(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 2, 0, 2, ' ', 0)
 	row := func(what, format string, args ...any) { fmt.Fprintf(t, "%s\t%s\n", what, fmt.Sprintf(format, args...)) }
-	row("machine", "%s", r.Machine)
+	row("machine", "%s; load average %.1f", r.Machine, r.Load1)
 	row("start to ready, memory at rest", "%d ms, %.0f MB", r.StartMS, r.RestMB)
 	row("calls", "%d, %.1f/s, %.0f ARI events/s (this program late by p99 %.1f ms)", r.Calls, r.CallsPerSec, r.FramesPerSec, r.LateP99MS)
 	row("ARI frame to card on the socket", "p50 %.1f  p95 %.1f  p99 %.1f  max %.1f ms (%d cards, %d missing)", r.CardP50MS, r.CardP95MS, r.CardP99MS, r.CardMaxMS, r.Cards, r.CardsMissing)
 	row("stored", "%.0f events/s; backlog at most %d, at the end of the calls %d", r.StoredPerSec, r.BacklogMax, r.BacklogEnd)
 	row("deliveries", "%d, %.0f/s, of %.1f calls/s; %d left after %.1f s", r.Deliveries, r.DeliveriesPerSec, r.DeliveredCallsPS, r.Undelivered, r.DrainS)
 	row("CRM requests", "%d, %.2f per call; %d calls in CRMs, %d twice; imbalance %d", r.Requests, r.RequestsPerCall, r.CRMCalls, r.CRMTwice, r.Imbalance)
-	row("daemon", "%.1f s CPU (%.0f %% of a core), peak %.0f MB", r.CPUSeconds, 100*r.CPUShare, r.PeakMB)
+	row("daemon", "%.1f s CPU (%.0f %% of a core while calls came, %.2f ms per call), peak %.0f MB", r.CPUSeconds, 100*r.CPUShare, r.CPUPerCallMS, r.PeakMB)
 	row("agents", "%.1f KB each; connected in %.1f s, again in %.1f s; %d dropped by the daemon", r.BytesPerAgent/1024, r.ConnectS, r.ReconnectS, r.Ended)
 	row("ARI reader", "%d of %d reads came more than 1 ms after the one before was done", r.ReaderOver1ms, r.Reads)
 	row("routing answer", "p50 %.1f  p99 %.1f  max %.1f ms, %d without an answer", r.RouteP50MS, r.RouteP99MS, r.RouteMaxMS, r.RouteFailed)
@@ -133,7 +135,9 @@ func (r *Report) Always() {
 	if r.Imbalance != 0 {
 		r.Missed = append(r.Missed, fmt.Sprintf("the ledger is out of balance by %d", r.Imbalance))
 	}
-	if r.CRMTwice > 0 {
+	// A CRM that keeps nothing cannot be looked into, so after a fault a call
+	// comes again; `make prove` is the place to count doubles.
+	if r.CRMTwice > 0 && r.Options["faults"] == 0.0 {
 		r.Missed = append(r.Missed, fmt.Sprintf("%d calls came into a CRM twice", r.CRMTwice))
 	}
 	if r.Undelivered > 0 {

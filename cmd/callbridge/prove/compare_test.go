@@ -202,7 +202,7 @@ func (w *world) calls(all []bridge.Call) (sum tally) {
 
 // inFlight is how old an event may be that a kill can still cost: it is read,
 // but on a machine that does much else not yet in the store.
-const inFlight = 400 * time.Millisecond
+const inFlight = time.Second
 
 // missed says whether the end of a call fell into a time when nobody listened,
 // or just before a kill.

@@ -206,14 +206,16 @@ type NewDeal struct {
 
 // Deal is a process or order in the CRM.
 type Deal struct {
-	ID          ObjectID `json:"id"`
-	Name        string   `json:"name"`
-	Pipeline    string   `json:"pipeline,omitempty"`
-	Stage       string   `json:"stage,omitempty"`
-	Responsible UserID   `json:"responsible,omitempty"`
-	Sum         float64  `json:"sum,omitempty"`
-	Currency    string   `json:"currency,omitempty"`
-	URL         string   `json:"url,omitempty"`
+	ID       ObjectID `json:"id"`
+	Name     string   `json:"name"`
+	Pipeline string   `json:"pipeline,omitempty"`
+	// PipelineName is what people call it, where that is not the id.
+	PipelineName string  `json:"pipeline_name,omitempty"`
+	Stage        string  `json:"stage,omitempty"`
+	Responsible  UserID  `json:"responsible,omitempty"`
+	Sum          float64 `json:"sum,omitempty"`
+	Currency     string  `json:"currency,omitempty"`
+	URL          string  `json:"url,omitempty"`
 }
 
 // DealMaker makes processes or orders.

@@ -362,7 +362,7 @@ func (j *job) process(ctx context.Context) error {
 			return err
 		}
 		for _, d := range open {
-			if a.Scheme == "" || d.Pipeline == a.Scheme {
+			if a.Scheme == "" || d.Pipeline == a.Scheme || strings.EqualFold(d.PipelineName, strings.TrimSpace(a.Scheme)) {
 				j.row.ObjectID, j.row.ObjectURL = string(d.ID), d.URL
 				return j.skip("the open process %s is used instead of a new one", cmpOr(d.Name, string(d.ID)))
 			}

@@ -11,6 +11,7 @@ import (
 	"callbridge/bridge"
 	"callbridge/bridge/app"
 	"callbridge/bridge/config"
+	"callbridge/bridge/rules"
 	"callbridge/bridge/web"
 )
 
@@ -124,12 +125,18 @@ func runExport(ctx context.Context, c *cli, args []string) error {
 }
 
 func runConfigdoc(_ context.Context, c *cli, args []string) error {
-	words, err := c.parse(c.flags(), args)
+	fs := c.flags()
+	templates := fs.Bool("templates", false, "print what templates may name instead")
+	words, err := c.parse(fs, args)
 	if err != nil {
 		return err
 	}
 	if len(words) > 0 {
 		return usagef("configdoc takes no words")
+	}
+	if *templates {
+		_, err = io.WriteString(c.out, rules.ValuesTable())
+		return err
 	}
 	_, err = io.WriteString(c.out, config.Doc())
 	return err

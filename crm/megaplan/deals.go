@@ -44,7 +44,7 @@ func (c *client) OpenDeals(ctx context.Context, contact crm.ContactID) ([]crm.De
 		if d.ID == "" || !d.open() {
 			continue
 		}
-		out = append(out, crm.Deal{ID: crm.ObjectID(d.ID), Name: string(cmp.Or(d.Name, d.Number)), Pipeline: string(d.Program.get().ID),
+		out = append(out, crm.Deal{ID: crm.ObjectID(d.ID), Name: string(cmp.Or(d.Name, d.Number)), Pipeline: string(d.Program.get().ID), PipelineName: string(d.Program.get().Name),
 			Stage: string(d.State.get().Name), Responsible: crm.UserID(d.Manager.get().ID), Sum: d.Price.get().Value.Float(),
 			Currency: string(d.Price.get().Currency), URL: c.dealURL(string(d.ID))})
 	}

@@ -17,6 +17,8 @@
 //   - our key stands in square brackets at the end of descriptions: html.go
 //   - an open deal is one whose result, or state's type, is active: deals.go
 //   - at most 3000 requests an hour, the limit of the older API: Fields
+//
+// Which test proves which row of the requirements stands in ROWS.md.
 package megaplan
 
 import (

@@ -244,6 +244,39 @@ type Employee struct {
 	Manager   bool   `json:"manager,omitempty"` // belongs to the managers' group
 }
 
+// Module is our telephony as a CRM registers it: where it asks for calls and
+// reports what its users are doing, and who has which extension.
+type Module struct {
+	Active      bool
+	ClientID    string // what the CRM shows when it calls us; a secret
+	BaseURL     string // our public address
+	MakeCallURL string
+	StatusURL   string
+	LogoURL     string
+	Phone       string // number for click-to-call, "" if none
+	Extensions  []Person
+}
+
+// Installer is a CRM in which our telephony is registered. Install of the same
+// module again changes nothing.
+type Installer interface {
+	Install(ctx context.Context, m Module) error
+}
+
+// UserStatus is what an employee is doing.
+type UserStatus string
+
+const (
+	StatusFree UserStatus = "free"
+	StatusBusy UserStatus = "busy" // on the phone
+	StatusAway UserStatus = "away" // do not disturb
+)
+
+// StatusSetter is a CRM that shows what its users are doing.
+type StatusSetter interface {
+	SetStatus(ctx context.Context, user UserID, s UserStatus) error
+}
+
 // Directory lists the CRM's users.
 type Directory interface {
 	Employees(ctx context.Context) ([]Employee, error)

@@ -152,11 +152,17 @@ func (a *App) DoNotDisturb(_ context.Context, ext string) (bool, error) { return
 
 // SetDoNotDisturb keeps the switch even when the PBX cannot be told at once.
 func (a *App) SetDoNotDisturb(ctx context.Context, ext string, on bool) error {
+	return a.switchDND(ctx, ext, on, "")
+}
+
+// switchDND tells everybody but the CRM that told us.
+func (a *App) switchDND(ctx context.Context, ext string, on bool, from string) error {
 	if err := a.saveDND(ctx, ext, on); err != nil {
 		return err
 	}
 	a.hub.SetDND(ext, on)
 	a.tellDND(ctx, ext, on)
+	a.showStatus(ext, on, from)
 	return nil
 }
 

@@ -57,7 +57,7 @@ func openFirm(t *testing.T, zone string, change func(*bridge.Settings)) *firm {
 			{Email: "ivan@example.ru", First: "Иван", Last: "Петров", Extension: "101"}}})}
 	cfg := config.Default()
 	cfg.Database = config.Secret("sqlite:" + filepath.Join(t.TempDir(), "callbridge.db"))
-	cfg.TimeZone = zone
+	cfg.TimeZone, cfg.PublicURL = zone, "https://calls.example.ru"
 	a, err := New(t.Context(), Options{Config: cfg, Key: bytes.Repeat([]byte{7}, 32), Log: slog.New(slog.NewTextHandler(f.log, nil)),
 		Transport: hosts{"megaplan.localhost": sandbox.Transport(f.mega), "demo.retailcrm.test": sandbox.Transport(f.retail)}})
 	if err != nil {

@@ -59,7 +59,13 @@ func signWith(key []byte, call string, n int, until int64) string {
 
 // mounts are the handlers of ours beside the pages.
 func (a *App) mounts() map[string]http.Handler {
-	return map[string]http.Handler{"GET /recordings/{call}/{n}": http.HandlerFunc(a.serveRecording), "GET " + echoPath: http.HandlerFunc(a.echo)}
+	both := func(path string, h http.HandlerFunc, m map[string]http.Handler) {
+		m["GET "+path], m["POST "+path] = h, h // which of them a CRM uses is not documented for all
+	}
+	m := map[string]http.Handler{"GET /recordings/{call}/{n}": http.HandlerFunc(a.serveRecording), "GET " + echoPath: http.HandlerFunc(a.echo)}
+	both("/hooks/{integration}/make-call", a.makeCall, m)
+	both("/hooks/{integration}/user-status", a.userStatus, m)
+	return m
 }
 
 // serveRecording plays a recording to who has a signed link.

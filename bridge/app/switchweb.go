@@ -47,6 +47,9 @@ func (s switcher) Standing(ctx context.Context, id string) (web.Standing, error)
 			out.Integration = in
 		}
 	}
+	if t := s.a.targetOf(id); t != nil {
+		out.Module, out.ModuleError = t.moduleSays()
+	}
 	return out, nil
 }
 

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"callbridge/bridge"
 	"callbridge/bridge/deliver"
 	"callbridge/bridge/fault"
@@ -39,6 +41,10 @@ type target struct {
 	accepted bool // the CRM has not refused the credentials, as the store knew when it was opened
 	stop     context.CancelFunc
 	done     sync.WaitGroup
+	module   atomic.Pointer[moduleState]
+	calls    *rate.Limiter // of the CRM to us
+	clickMu  sync.Mutex
+	clicks   map[string]time.Time
 }
 
 // ByExtension, ByEmail and ByUser make target a deliver.People that always
@@ -90,7 +96,8 @@ func (a *App) openTarget(ctx context.Context, in bridge.Integration, employees [
 		}
 		zone = z
 	}
-	t := &target{settings: in, accepted: st.Active || st.HeldReason == store.HeldByHand, print: fingerprint(in, employees, st), driver: d, zone: zone, stop: func() {}}
+	t := &target{settings: in, accepted: st.Active || st.HeldReason == store.HeldByHand, print: fingerprint(in, employees, st), driver: d, zone: zone, stop: func() {},
+		calls: rate.NewLimiter(10, 50)}
 	env := crm.Env{Integration: in.ID, HTTP: &http.Client{Transport: a.opts.Transport, Timeout: 30 * time.Second},
 		Log: a.log.With("integration", in.ID), Zone: zone, Country: a.cfg.Country, PublicURL: a.cfg.PublicURL,
 		State: st.Token, Now: time.Now,
@@ -164,6 +171,7 @@ func (a *App) syncStaff(ctx context.Context, t *target) {
 			return
 		case err == nil:
 			wait = staff.Every
+			a.install(ctx, t, true)
 		default:
 			a.log.Warn("employees could not be synchronised; the old list stays in force", "integration", t.settings.ID, "kind", fault.KindOf(err).String(), "err", err)
 			wait = min(max(wait*2, 15*time.Second), 15*time.Minute)

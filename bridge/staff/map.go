@@ -5,6 +5,7 @@ package staff
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -146,6 +147,17 @@ func (m *Map) ByUser(id crm.UserID) (crm.Employee, bool) { e, ok := m.byUser[id]
 
 // Issues lists what does not fit together, in words for the admin.
 func (m *Map) Issues() []string { return slices.Clone(m.issues) }
+
+// Joined lists the CRM users who have an extension, by extension.
+func (m *Map) Joined() []crm.Employee {
+	out := make([]crm.Employee, 0, len(m.byExt))
+	for _, ext := range slices.Sorted(maps.Keys(m.byExt)) {
+		e := m.byExt[ext]
+		e.Extension = ext
+		out = append(out, e)
+	}
+	return out
+}
 
 // Size returns how many extensions are joined to a CRM user.
 func (m *Map) Size() int { return len(m.byExt) }

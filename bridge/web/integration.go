@@ -26,6 +26,8 @@ type Switcher interface {
 // Standing is how an integration is, day by day, and what an activation would do.
 type Standing struct {
 	Integration
+	Module       string      `json:"module,omitempty"` // our telephony in the CRM's list: active, inactive, failed
+	ModuleError  string      `json:"module_error,omitempty"`
 	FirstRefused bridge.Time `json:"first_refused,omitzero"` // first rejected action since it was last good
 	ResendFrom   bridge.Time `json:"resend_from"`            // start of today and the two days before
 	HeldCalls    int64       `json:"held_calls"`

@@ -28,6 +28,9 @@ var needs = []need{
 	{"find a customer by our key", "/api/customers/{externalId}", "customer_read", nil},
 	{"edit customers", "/api/customers/{externalId}/edit", "customer_write", nil},
 	{"read users", "/api/users", "user_read", url.Values{"limit": {"20"}}},
+	{"read one user", "/api/users/{id}", "user_read", nil},
+	{"set the status of users", "/api/users/{id}/status", "user_write", nil},
+	{"read groups of users", "/api/user-groups", "user_read", url.Values{"limit": {"20"}}},
 	{"read orders", "/api/orders", "order_read", url.Values{"limit": {"20"}}},
 	{"find an order by our key", "/api/orders/{externalId}", "order_read", nil},
 	{"create orders", "/api/orders/create", "order_write", nil},
@@ -37,7 +40,10 @@ var needs = []need{
 	{"write the call history", "/api/telephony/calls/upload", "telephony_write", nil},
 	{"find the personal manager", "/api/telephony/manager", "telephony_read", url.Values{"phone": {"70000000000"}}},
 	{"read order statuses", "/api/reference/statuses", "reference_read", url.Values{}},
+	{"read groups of statuses", "/api/reference/status-groups", "reference_read", url.Values{}},
 	{"read order methods", "/api/reference/order-methods", "reference_read", url.Values{}},
+	{"read the telephony module", "/api/integration-modules/{code}", "integration_read", nil},
+	{"register the telephony module", "/api/integration-modules/{code}/edit", "integration_write", nil},
 }
 
 // Check tries every reading method and looks the writing ones up in the list

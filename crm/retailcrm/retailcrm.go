@@ -75,15 +75,17 @@ var Driver = crm.Driver{
 }
 
 var (
-	_ crm.Client      = (*client)(nil)
-	_ crm.Popper      = (*client)(nil)
-	_ crm.CallLogger  = (*client)(nil)
-	_ crm.BatchLogger = (*client)(nil)
-	_ crm.Tasker      = (*client)(nil)
-	_ crm.DealMaker   = (*client)(nil)
-	_ crm.FieldWriter = (*client)(nil)
-	_ crm.Directory   = (*client)(nil)
-	_ crm.Router      = (*client)(nil)
+	_ crm.Client       = (*client)(nil)
+	_ crm.Popper       = (*client)(nil)
+	_ crm.CallLogger   = (*client)(nil)
+	_ crm.BatchLogger  = (*client)(nil)
+	_ crm.Tasker       = (*client)(nil)
+	_ crm.DealMaker    = (*client)(nil)
+	_ crm.FieldWriter  = (*client)(nil)
+	_ crm.Directory    = (*client)(nil)
+	_ crm.Installer    = (*client)(nil)
+	_ crm.StatusSetter = (*client)(nil)
+	_ crm.Router       = (*client)(nil)
 )
 
 type client struct {

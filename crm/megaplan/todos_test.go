@@ -227,7 +227,7 @@ func TestDealOfASchemeByIDAndName(t *testing.T) {
 				r.wantField(o, name, want)
 			}
 			open := must[[]crm.Deal](t)(r.OpenDeals(r.ctx(), client))
-			want := crm.Deal{ID: m.ID, Name: "Звонок", Pipeline: "2", Stage: "Новая", Responsible: anna, URL: m.URL}
+			want := crm.Deal{ID: m.ID, Name: "Звонок", Pipeline: "2", PipelineName: "Окна", Stage: "Новая", Responsible: anna, URL: m.URL}
 			if len(open) != 1 || open[0] != want {
 				t.Errorf("open %+v, want %+v", open, want)
 			}

@@ -37,12 +37,12 @@ func newDemo(t *testing.T) *demoRun {
 	return d
 }
 
-// eventually waits for a condition, at most 20 seconds.
+// eventually waits for a condition, at most a minute.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	late := time.After(20 * time.Second)
+	late := time.After(time.Minute)
 	for !ok() {
 		select {
 		case <-tick.C:

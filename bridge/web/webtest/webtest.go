@@ -20,7 +20,7 @@ import (
 )
 
 // patience bounds every single step: a page that does not come to it is broken.
-const patience = 15 * time.Second
+const patience = 45 * time.Second
 
 // Browser is one tab of a Chromium of its own.
 type Browser struct {

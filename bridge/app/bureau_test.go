@@ -127,9 +127,14 @@ func (r *ringing) tell(e bridge.Event) *ringing {
 	r.told++
 	r.at = r.at.Add(10 * time.Millisecond)
 	e.ID, e.PBX, e.At = fmt.Sprintf("%s-%03d", r.id, r.told), "office", bridge.At(r.at)
+	// An event never changes once it is told; our channels do.
 	if e.Leg != nil {
 		leg := *e.Leg
 		e.Leg = &leg
+	}
+	if e.Peer != nil {
+		peer := *e.Peer
+		e.Peer = &peer
 	}
 	r.b.core.emit(e)
 	return r

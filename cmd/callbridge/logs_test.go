@@ -111,7 +111,8 @@ func TestRequestIDsReachTheCRM(t *testing.T) {
 	}
 	defer func() { _ = d.stop() }()
 	eventually(t, "the daemon is ready", func() bool { return len(d.app.Ready(t.Context())) == 0 })
-	d.world.retailcrm.FailNext(1, "POST", sandbox.Fault{Status: http.StatusBadRequest, Body: `{"success":false,"errorMsg":"no"}`})
+	// The upload, and not the registration of the module at the start.
+	d.world.retailcrm.FailNext(1, "POST /api/v5/telephony/calls/upload", sandbox.Fault{Status: http.StatusBadRequest, Body: `{"success":false,"errorMsg":"no"}`})
 	if _, err := d.sim.Play(t.Context(), "in_answered", arisim.PlayOptions{Client: "79161234567", Speed: 20}); err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"bytes"
+	"context"
 	"database/sql"
 	"errors"
 	"os"
@@ -207,4 +208,25 @@ func TestSecretsCannotBeSwapped(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 	})
+}
+
+// A transaction whose context ends at any moment, the BEGIN's included, leaves
+// the one writing connection usable.
+func TestCancelledTransactionLeavesTheWriterFree(t *testing.T) {
+	db := storetest.Open(t, storetest.SQLiteDSN(t))
+	list := []bridge.Employee{{Extension: "101", Name: "a"}, {Extension: "102", Name: "b"}}
+	for n := range 300 {
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			_, _ = db.SaveSettings(ctx, "admin", bridge.Settings{Employees: list}, "")
+		}()
+		time.Sleep(time.Duration(n*7) * time.Microsecond) // a real clock: it is SQLite that is raced
+		cancel()
+		<-done
+		if _, err := db.SaveSettings(t.Context(), "admin", bridge.Settings{Employees: list}, ""); err != nil {
+			t.Fatalf("after %d: %v", n, err)
+		}
+	}
 }

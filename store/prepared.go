@@ -135,19 +135,25 @@ func (w *writer) once(ctx context.Context, f func(*tx) error) error {
 		}
 		w.conn = c
 	}
+	ended := false
+	defer func() {
+		if !ended { // an error, or a panic on its way up
+			w.undo()
+		}
+	}()
+	// A BEGIN whose context ends meanwhile may have begun and still tell an
+	// error: it is undone, or every later transaction would fail.
 	if _, err := w.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
 		return err
 	}
-	err := f(&tx{ExtContext: w, ctx: ctx})
-	if err == nil {
-		// Not ended early by ctx: whether it is committed must be known.
-		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
-		defer cancel()
-		if _, err = w.ExecContext(end, "COMMIT"); err == nil {
-			return nil
-		}
+	if err := f(&tx{ExtContext: w, ctx: ctx}); err != nil {
+		return err
 	}
-	w.undo()
+	// Not ended early by ctx: whether it is committed must be known.
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+	defer cancel()
+	_, err := w.ExecContext(end, "COMMIT")
+	ended = err == nil
 	return err
 }
 

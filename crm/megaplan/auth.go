@@ -9,6 +9,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"sync/atomic"
 	"time"
 
 	"callbridge/bridge/fault"
@@ -41,7 +42,12 @@ type auth struct {
 	// waiting ends with the caller's context.
 	turn    chan struct{}
 	now     kept
-	unsaved bool // now holds tokens that SaveState has not taken yet
+	unsaved bool  // now holds tokens that SaveState has not taken yet
+	refused error // what the last login was refused with, nil if it was not
+
+	// logins counts finished logins: who waited for his turn while one was
+	// refused does not try the same again.
+	logins atomic.Int64
 }
 
 func newAuth(api *crm.API, env crm.Env, base, user, pass, static string) *auth {
@@ -74,10 +80,14 @@ func (a *auth) token(ctx context.Context) (string, error) {
 	if a.static != "" {
 		return a.static, nil
 	}
+	seen := a.logins.Load()
 	if err := a.lock(ctx); err != nil {
 		return "", err
 	}
 	defer a.unlock()
+	if a.refused != nil && a.logins.Load() != seen {
+		return "", a.refused
+	}
 	if a.unsaved {
 		if err := a.save(ctx); err != nil {
 			return "", err
@@ -100,10 +110,14 @@ func (a *auth) renew(ctx context.Context, refused string, why error) (string, er
 	if a.static != "" {
 		return "", why
 	}
+	seen := a.logins.Load()
 	if err := a.lock(ctx); err != nil {
 		return "", err
 	}
 	defer a.unlock()
+	if a.refused != nil && a.logins.Load() != seen {
+		return "", a.refused
+	}
 	if a.now.Access == refused {
 		a.now.Access = ""
 	}
@@ -125,9 +139,12 @@ func (a *auth) obtain(ctx context.Context) error {
 		a.now.Refresh = ""
 	}
 	err := a.ask(ctx, "log in", url.Values{"grant_type": {"password"}, "username": {a.user}, "password": {a.pass}})
+	a.refused = nil
 	if err != nil && fault.KindOf(err) == fault.Auth {
 		a.now.Access = ""
+		a.refused = err
 	}
+	a.logins.Add(1)
 	return err
 }
 

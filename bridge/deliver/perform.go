@@ -4,13 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
 	"callbridge/bridge"
 	"callbridge/bridge/fault"
-	"callbridge/bridge/rules"
 	"callbridge/crm"
 )
 
@@ -35,11 +33,39 @@ func (j *job) skip(format string, args ...any) error {
 	return nil
 }
 
+// made ends the row with what the CRM has now.
 func (j *job) made(m crm.Made) {
 	j.row.ObjectID, j.row.ObjectURL = string(m.ID), m.URL
 	if m.Found {
 		j.note("was already there")
 	}
+}
+
+// keep ends an action with what the CRM answered.
+func (j *job) keep(m crm.Made, err error) error {
+	if err == nil {
+		j.made(m)
+	}
+	return err
+}
+
+// able returns what the CRM of the row can do; ok is false when it cannot, and
+// the row is thereby finished. lacks says so, with %s for the CRM's name.
+func able[T any](j *job, lacks string) (t T, ok bool, err error) {
+	if t, ok = j.t.Client.(T); !ok {
+		err = j.skip(lacks, j.t.Title)
+	}
+	return t, ok, err
+}
+
+// begin is able for an action about the client of the call: it is found, and
+// fits the rule's "known".
+func begin[T any](ctx context.Context, j *job, lacks string) (t T, ok bool, err error) {
+	if t, ok, err = able[T](j, lacks); !ok {
+		return t, false, err
+	}
+	done, err := j.client(ctx)
+	return t, !done && err == nil, err
 }
 
 // perform makes one attempt. The row returned has the state Trying unless the
@@ -196,11 +222,8 @@ func (j *job) contact(ctx context.Context) error {
 }
 
 func (j *job) fields(ctx context.Context) error {
-	fw, ok := j.t.Client.(crm.FieldWriter)
+	fw, ok, err := begin[crm.FieldWriter](ctx, j, "%s has no fields to write")
 	if !ok {
-		return j.skip("%s has no fields to write", j.t.Title)
-	}
-	if done, err := j.client(ctx); done || err != nil {
 		return err
 	}
 	if !j.entry.Found() {
@@ -226,9 +249,9 @@ func (j *job) fields(ctx context.Context) error {
 }
 
 func (j *job) popup(ctx context.Context) error {
-	p, ok := j.t.Client.(crm.Popper)
+	p, ok, err := able[crm.Popper](j, "%s has no call window of its own")
 	if !ok {
-		return j.skip("%s has no call window of its own", j.t.Title)
+		return err
 	}
 	if _, shows := j.t.Client.(crm.HoldShower); !shows && j.row.Action.Trigger == bridge.OnHold {
 		return j.skip("the call window of %s shows no hold", j.t.Title)
@@ -257,20 +280,12 @@ func (j *job) popup(ctx context.Context) error {
 	if ext != "" {
 		rec.Agent = j.person(ext)
 	}
-	m, err := p.Popup(ctx, j.key(), phase, rec)
-	if err != nil {
-		return err
-	}
-	j.made(m)
-	return nil
+	return j.keep(p.Popup(ctx, j.key(), phase, rec))
 }
 
 func (j *job) logCall(ctx context.Context) error {
-	l, ok := j.t.Client.(crm.CallLogger)
+	l, ok, err := begin[crm.CallLogger](ctx, j, "%s keeps no calls")
 	if !ok {
-		return j.skip("%s keeps no calls", j.t.Title)
-	}
-	if done, err := j.client(ctx); done || err != nil {
 		return err
 	}
 	if j.w.batches(j.row) != nil {
@@ -280,55 +295,33 @@ func (j *job) logCall(ctx context.Context) error {
 	if not, ok := errors.AsType[*crm.NotKept](err); ok {
 		return j.skip("%s", not.Why)
 	}
-	if err != nil {
-		return err
-	}
-	j.made(m)
-	return nil
+	return j.keep(m, err)
 }
 
 func (j *job) communication(ctx context.Context) error {
-	c, ok := j.t.Client.(crm.Communicator)
+	c, ok, err := begin[crm.Communicator](ctx, j, "%s keeps no communications apart from calls")
 	if !ok {
-		return j.skip("%s keeps no communications apart from calls", j.t.Title)
+		return err
 	}
-	if done, err := j.client(ctx); done || err != nil {
+	title, text, who, err := j.words(ctx)
+	if err != nil {
 		return err
 	}
 	rec := j.record()
-	var err error
-	if rec.Title, rec.Text, err = j.texts(); err != nil {
-		return err
-	}
+	rec.Title, rec.Text = title, text
 	rec.Length = time.Duration(j.row.Action.Minutes) * time.Minute
 	if rec.Length == 0 && j.call.TalkMS != nil {
 		rec.Length = time.Duration(*j.call.TalkMS) * time.Millisecond
 	}
-	who, err := j.responsible(ctx)
-	if err != nil {
-		return err
-	}
-	m, err := c.CreateCommunication(ctx, j.key(), rec, who)
-	if err != nil {
-		return err
-	}
-	j.made(m)
-	return nil
+	return j.keep(c.CreateCommunication(ctx, j.key(), rec, who))
 }
 
 func (j *job) task(ctx context.Context) error {
-	tk, ok := j.t.Client.(crm.Tasker)
+	tk, ok, err := begin[crm.Tasker](ctx, j, "%s has no tasks")
 	if !ok {
-		return j.skip("%s has no tasks", j.t.Title)
-	}
-	if done, err := j.client(ctx); done || err != nil {
 		return err
 	}
-	title, text, err := j.texts()
-	if err != nil {
-		return err
-	}
-	who, err := j.responsible(ctx)
+	title, text, who, err := j.words(ctx)
 	if err != nil {
 		return err
 	}
@@ -339,20 +332,12 @@ func (j *job) task(ctx context.Context) error {
 		// From the end of the call, so that a resend days later keeps the deadline.
 		t.Due = j.t.Settings.WorkingHours.Add(j.end(), time.Duration(j.row.Action.Due), j.t.Zone)
 	}
-	m, err := tk.CreateTask(ctx, j.key(), t)
-	if err != nil {
-		return err
-	}
-	j.made(m)
-	return nil
+	return j.keep(tk.CreateTask(ctx, j.key(), t))
 }
 
 func (j *job) process(ctx context.Context) error {
-	dm, ok := j.t.Client.(crm.DealMaker)
+	dm, ok, err := begin[crm.DealMaker](ctx, j, "%s has no processes")
 	if !ok {
-		return j.skip("%s has no processes", j.t.Title)
-	}
-	if done, err := j.client(ctx); done || err != nil {
 		return err
 	}
 	a := j.row.Action
@@ -368,7 +353,7 @@ func (j *job) process(ctx context.Context) error {
 			}
 		}
 	}
-	title, text, err := j.texts()
+	title, text, who, err := j.words(ctx)
 	if err != nil {
 		return err
 	}
@@ -376,108 +361,8 @@ func (j *job) process(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	who, err := j.responsible(ctx)
-	if err != nil {
-		return err
-	}
 	rec := j.record()
-	m, err := dm.CreateDeal(ctx, j.key(), crm.NewDeal{Title: title, Text: text, Pipeline: a.Scheme, Responsible: who,
+	return j.keep(dm.CreateDeal(ctx, j.key(), crm.NewDeal{Title: title, Text: text, Pipeline: a.Scheme, Responsible: who,
 		Contact: j.entry.Contact.ID, ContactKind: j.entry.Contact.Kind, ContactName: j.entry.Contact.Name,
-		Phone: j.call.Client, Source: j.source(), Fields: fields, Record: &rec})
-	if err != nil {
-		return err
-	}
-	j.made(m)
-	return nil
-}
-
-func (j *job) key() crm.Key {
-	return crm.Key{ID: j.row.Action.Key, Look: j.row.Look || j.row.Attempts > 0}
-}
-
-func (j *job) end() time.Time {
-	if !j.call.EndedAt.IsZero() {
-		return j.call.EndedAt.Time
-	}
-	return j.call.StartedAt.Time
-}
-
-func (j *job) person(ext string) crm.Person {
-	p := crm.Person{Extension: ext}
-	if e, ok := j.t.People.ByExtension(ext); ok {
-		p.User = e.User
-	}
-	return p
-}
-
-// record is the call as the CRM gets it: the employee is who talked last, else
-// who began the call, else whose phone rang last.
-func (j *job) record() crm.CallRecord {
-	c := &j.call
-	ext := c.LastTalked()
-	if ext == "" {
-		ext = c.Agent
-	}
-	if ext == "" && len(c.Rang) > 0 {
-		ext = c.Rang[len(c.Rang)-1]
-	}
-	rec := crm.CallRecord{Call: *c, Contact: j.entry.Contact.ID, Kind: j.entry.Contact.Kind,
-		LineName: j.t.Lines(c.Line).Name, Source: j.source(), RecordURL: j.t.RecordURL(c)}
-	if ext != "" {
-		rec.Agent = j.person(ext)
-	}
-	for _, e := range slices.Concat(c.Rang, c.AnsweredBy) {
-		if !slices.ContainsFunc(rec.People, func(p crm.Person) bool { return p.Extension == e }) {
-			rec.People = append(rec.People, j.person(e))
-		}
-	}
-	return rec
-}
-
-// source is where a client who called came from; who is called by us did not
-// come by the line he is shown.
-func (j *job) source() map[string]string {
-	if j.call.Direction != bridge.In {
-		return nil
-	}
-	return j.t.Lines(j.call.Line).Source
-}
-
-func (j *job) texts() (title, text string, err error) {
-	data := j.data()
-	if title, err = j.expand(j.row.Action.Title, data); err != nil {
-		return "", "", err
-	}
-	text, err = j.expand(j.row.Action.Text, data)
-	return title, text, err
-}
-
-func (j *job) expand(tmpl string, data rules.Data) (string, error) {
-	if tmpl == "" {
-		return "", nil
-	}
-	s, err := rules.Expand(tmpl, data)
-	if err != nil {
-		return "", &fault.Error{Kind: fault.Invalid, Op: "text of " + j.row.Action.Rule, Err: err}
-	}
-	return s, nil
-}
-
-func (j *job) expandAll(in map[string]string, data rules.Data) (map[string]string, error) {
-	out := make(map[string]string, len(in))
-	for k, tmpl := range in {
-		v, err := j.expand(tmpl, data)
-		if err != nil {
-			return nil, err
-		}
-		out[k] = v
-	}
-	return out, nil
-}
-
-func cmpOr(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
+		Phone: j.call.Client, Source: j.source(), Fields: fields, Record: &rec}))
 }

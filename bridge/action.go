@@ -36,6 +36,7 @@ const (
 	OnRing      Trigger = "ring"      // an extension began to ring
 	OnAnswer    Trigger = "answer"    // an employee and the client began to talk
 	OnHold      Trigger = "hold"      // an employee put the client on hold, or took him back
+	OnStop      Trigger = "stop"      // a phone has stopped ringing, and the call goes on elsewhere
 	OnEnd       Trigger = "end"       // the call is over
 	OnReturn    Trigger = "return"    // somebody has talked to a client whose call was missed
 	OnRecording Trigger = "recording" // a sound file was complete only after the call had been written

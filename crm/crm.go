@@ -137,7 +137,7 @@ type CheckLine struct {
 }
 
 // Popper is a CRM with a call window of its own. Phase is ring, answer or end
-// (or hold, see HoldShower);
+// (or hold and stop, see HoldShower and StopShower);
 // r.Agent is the phone it is about, r.People all who ring now.
 type Popper interface {
 	Popup(ctx context.Context, key Key, phase bridge.Trigger, r CallRecord) (Made, error)
@@ -146,6 +146,10 @@ type Popper interface {
 // HoldShower is a Popper whose window shows that the client is on hold: it is
 // told with the phase hold, and the leg of r.Agent says how it stands.
 type HoldShower interface{ ShowsHold() }
+
+// StopShower is a Popper whose window stays open until it is told: with the
+// phase stop it hears that the phone of r.Agent has stopped ringing.
+type StopShower interface{ ShowsStop() }
 
 // CallLogger is a CRM that keeps calls. LogCall of the same key again changes
 // or finds the record and never makes a second one.

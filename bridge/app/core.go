@@ -46,6 +46,7 @@ type core struct {
 	mu    sync.Mutex
 	queue []bridge.Event
 	packs [][]bridge.Event // events that count together: see emitTogether
+	stops []stop           // phones that were silent for a moment
 	wake  chan struct{}
 
 	liveMu sync.RWMutex
@@ -89,6 +90,7 @@ func (c *core) run(ctx context.Context) {
 		for _, e := range events {
 			c.one(e)
 		}
+		c.allStops()
 		if c.allPacks() || len(events) > 0 {
 			continue
 		}
@@ -199,6 +201,7 @@ func (c *core) apply(events []bridge.Event, arrived time.Time) {
 	for i := range changes {
 		if changes[i].Changed() || len(changes[i].Merged) > 0 {
 			c.collect(&changes[i], &b)
+			c.watchStopped(&changes[i])
 		}
 	}
 	c.writer.add(b)

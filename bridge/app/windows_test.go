@@ -91,3 +91,27 @@ func TestD10NoWindowStaysWhereThePhoneStoppedRinging(t *testing.T) {
 		t.Errorf("%d missed calls in Megaplan, want 1: %+v", missed, b.made("call"))
 	}
 }
+
+// D-10: a phone that stops ringing while no other rings has its window closed
+// at once, not when the queue tries the next one; if it rings again, the window
+// opens again.
+func TestD10WindowClosesWhenThePhoneStopsAndNobodyElseRings(t *testing.T) {
+	b := windowed(t)
+	r := b.rings("79161234567", "101", "103")
+	b.show("two windows", map[string]string{"101": "in calling", "103": "in calling"})
+	r.after(2*time.Second).stops("103", bridge.DialBusy)
+	b.show("103 refused", map[string]string{"101": "in calling", "103": "in finished"})
+	r.after(2*time.Second).stops("101", bridge.DialNoAnswer)
+	b.show("nobody rings", map[string]string{"101": "in finished", "103": "in finished"})
+	r.after(5 * time.Second).also("101")
+	b.show("101 rings again", map[string]string{"101": "in calling", "103": "in finished"})
+	r.after(time.Second).answers("101")
+	b.show("101 talks", map[string]string{"101": "in talking", "103": "in finished"})
+	r.after(time.Second).ends()
+	for _, d := range b.settled(1) {
+		if d.Action.Trigger == bridge.OnStop && d.State != bridge.Done {
+			t.Errorf("%s: %s %s", d.Action.Key, d.State, d.Note)
+		}
+	}
+	b.show("closed", map[string]string{"101": "in finished", "103": "in finished"})
+}

@@ -71,7 +71,7 @@ func (w *writer) take() store.Batch {
 	b := w.pending
 	w.pending = store.Batch{}
 	w.calls = map[string]int{}
-	w.busy = len(b.Events) > 0
+	w.busy = hasWork(&b)
 	w.metrics.backlog.Set(0)
 	if !w.busy {
 		w.idle.Broadcast()
@@ -79,11 +79,15 @@ func (w *writer) take() store.Batch {
 	return b
 }
 
+// hasWork says whether there is anything to commit: calls come with their
+// events, deliveries may come alone.
+func hasWork(b *store.Batch) bool { return len(b.Events)+len(b.Deliveries) > 0 }
+
 // run commits until ctx ends, and then what is left, for at most five seconds.
 func (w *writer) run(ctx context.Context) {
 	for {
 		b := w.take()
-		if len(b.Events) > 0 {
+		if hasWork(&b) {
 			if !w.store(ctx, b) {
 				return
 			}
@@ -92,7 +96,7 @@ func (w *writer) run(ctx context.Context) {
 		select {
 		case <-w.wake:
 		case <-ctx.Done():
-			if b := w.take(); len(b.Events) > 0 {
+			if b := w.take(); hasWork(&b) {
 				last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 				w.store(last, b)
 				cancel()
@@ -142,7 +146,7 @@ func (w *writer) done(b store.Batch) {
 	}
 	w.mu.Lock()
 	w.busy = false
-	if len(w.pending.Events) == 0 {
+	if !hasWork(&w.pending) {
 		w.idle.Broadcast()
 	}
 	w.mu.Unlock()
@@ -168,7 +172,7 @@ func (w *writer) state() (waiting int, trouble error) {
 func (w *writer) flush() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for w.busy || len(w.pending.Events) > 0 {
+	for w.busy || hasWork(&w.pending) {
 		w.idle.Wait()
 	}
 }

@@ -256,6 +256,9 @@ func (j *job) popup(ctx context.Context) error {
 	if _, shows := j.t.Client.(crm.HoldShower); !shows && j.row.Action.Trigger == bridge.OnHold {
 		return j.skip("the call window of %s shows no hold", j.t.Title)
 	}
+	if _, shows := j.t.Client.(crm.StopShower); !shows && j.row.Action.Trigger == bridge.OnStop {
+		return j.skip("the call window of %s closes by itself", j.t.Title)
+	}
 	ext := j.row.Action.Extension
 	if ext != "" {
 		if _, ok := j.t.People.ByExtension(ext); !ok {

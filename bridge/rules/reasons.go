@@ -25,6 +25,7 @@ var (
 	popupRing     = sentence{"the phone %s rings", "звонит телефон %s"}
 	popupAnswer   = sentence{"the phone %s answered", "ответил телефон %s"}
 	popupHold     = sentence{"the phone %s put the client on hold or took him back", "телефон %s поставил клиента на удержание или снял с него"}
+	popupStop     = sentence{"the phone %s has stopped ringing", "телефон %s перестал звонить"}
 	popupEnd      = sentence{"the call is over", "звонок завершён"}
 
 	contactOff      = sentence{"making contacts on calls is switched off", "создание контактов по звонкам выключено"}
@@ -63,7 +64,7 @@ var (
 	ownerAsk     = sentence{"the CRM is asked for the %s's employee", "ответственного называет CRM: %s"}
 )
 
-var sentences = []sentence{notOurLine, internalUnnamed, popupOff, popupInternal, popupWithheld, popupNobody, popupRing, popupAnswer, popupHold, popupEnd,
+var sentences = []sentence{notOurLine, internalUnnamed, popupOff, popupInternal, popupWithheld, popupNobody, popupRing, popupAnswer, popupHold, popupStop, popupEnd,
 	contactOff, contactInternal, contactWithheld, contactWhen, contactMade, ownerMoves, fieldsWithheld, fieldsOnce, fieldsAlways,
 	historyInternal, historyWanted, communicationsOff, tasksOff, processesOff, ruleNo, ruleInternal, ruleDirection, ruleOutcome, ruleReason,
 	ruleLine, ruleFits, ruleFitsKnown, ruleFitsUnknown, ownerDefault, ownerNobody, ownerCaller, ownerTalked, ownerNamed, ownerAsk,

@@ -41,7 +41,7 @@ func Plan(call bridge.Call, trigger bridge.Trigger, ext string, in bridge.Integr
 		return p.out
 	}
 	switch trigger {
-	case bridge.OnHold:
+	case bridge.OnHold, bridge.OnStop:
 		if call.Direction != bridge.Internal {
 			p.popup(ext)
 		}
@@ -123,6 +123,8 @@ func (p *planner) popup(ext string) {
 		reason, ok = because(popupAnswer, ext), true
 	case p.trigger == bridge.OnHold:
 		reason, ok = because(popupHold, ext), true
+	case p.trigger == bridge.OnStop:
+		reason, ok = because(popupStop, ext), true
 	default:
 		reason, ok = because(popupEnd), true
 	}
@@ -138,7 +140,7 @@ func (p *planner) times(ext string) int {
 				n-- // odd: began, even: ended
 			}
 		}
-		if l.Extension == ext && (p.trigger == bridge.OnRing && !l.RingAt.IsZero() || p.trigger == bridge.OnAnswer && !l.AnswerAt.IsZero()) {
+		if l.Extension == ext && ((p.trigger == bridge.OnRing || p.trigger == bridge.OnStop) && !l.RingAt.IsZero() || p.trigger == bridge.OnAnswer && !l.AnswerAt.IsZero()) {
 			n++
 		}
 	}

@@ -169,6 +169,9 @@ func (c *client) Popup(ctx context.Context, key crm.Key, phase bridge.Trigger, r
 	}
 	suffix := c.legSuffix(&r)
 	provider := providerID(key) + suffix
+	if phase == bridge.OnStop && (c.calls.isClosed(provider) || !c.mayClose(&r)) {
+		return crm.Made{}, nil
+	}
 	kind, state := callType(&r.Call), "calling"
 	switch phase {
 	case bridge.OnHold:
@@ -178,7 +181,7 @@ func (c *client) Popup(ctx context.Context, key crm.Key, phase bridge.Trigger, r
 		}
 	case bridge.OnAnswer:
 		state = "talking"
-	case bridge.OnEnd:
+	case bridge.OnEnd, bridge.OnStop:
 		state = "finished"
 	}
 	if suffix != "" && kind == "miss" {
@@ -188,14 +191,14 @@ func (c *client) Popup(ctx context.Context, key crm.Key, phase bridge.Trigger, r
 	if err != nil {
 		return crm.Made{}, err
 	}
-	if phase == bridge.OnEnd && r.Call.EndedAt.IsZero() {
+	if state == "finished" && r.Call.EndedAt.IsZero() {
 		body["timeTo"] = dateTime(c.env.Now().UTC())
 	}
 	made, found, err := c.changeCall(ctx, provider, body, key.Look || phase != bridge.OnRing)
 	switch {
 	case err != nil:
 		return crm.Made{}, c.gone(ctx, err, r.Contact)
-	case !found && (phase == bridge.OnEnd || phase == bridge.OnHold):
+	case !found && (state == "finished" || phase == bridge.OnHold):
 		// there never was a window
 	case !found:
 		if made, err = c.post(ctx, "open call window", "/callInfo", body); err != nil {
@@ -203,10 +206,13 @@ func (c *client) Popup(ctx context.Context, key crm.Key, phase bridge.Trigger, r
 		}
 		c.calls.set(provider, string(made.ID))
 	}
-	if phase == bridge.OnEnd {
+	if state == "finished" {
 		c.calls.closed(provider)
 	} else {
 		c.calls.openAgain(provider)
+	}
+	if phase == bridge.OnStop {
+		return crm.Made{ID: crm.ObjectID(made.ID), URL: c.clientURL(r.Contact), Found: found}, nil
 	}
 	if err := c.closeOthers(ctx, key, phase, r); err != nil {
 		return crm.Made{}, err
@@ -216,6 +222,22 @@ func (c *client) Popup(ctx context.Context, key crm.Key, phase bridge.Trigger, r
 	}
 	return crm.Made{ID: crm.ObjectID(made.ID), URL: c.clientURL(r.Contact), Found: found}, nil
 }
+
+// mayClose says whether the window of the phone that stopped is to be closed:
+// not if it rings or talks again by now, and a window that moves from phone to
+// phone only when it is at none.
+func (c *client) mayClose(r *crm.CallRecord) bool {
+	for i := range r.Call.Legs {
+		l := &r.Call.Legs[i]
+		if l.EndAt.IsZero() && (l.Extension == r.Agent.Extension || c.v.Get(fieldCards) == "one") {
+			return false
+		}
+	}
+	return true
+}
+
+// ShowsStop makes client a crm.StopShower: Megaplan does not close a window by itself.
+func (c *client) ShowsStop() {}
 
 // legOf is the newest leg of an extension, -1 if there is none.
 func legOf(call *bridge.Call, ext string) int {

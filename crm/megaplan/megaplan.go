@@ -79,6 +79,7 @@ var (
 	_ crm.Client       = (*client)(nil)
 	_ crm.Popper       = (*client)(nil)
 	_ crm.HoldShower   = (*client)(nil)
+	_ crm.StopShower   = (*client)(nil)
 	_ crm.CallLogger   = (*client)(nil)
 	_ crm.Communicator = (*client)(nil)
 	_ crm.Tasker       = (*client)(nil)

@@ -35,13 +35,25 @@ type Env struct {
 	Zone        *time.Location // the CRM account's time zone
 	Country     string         // for numbers the CRM keeps without a country (ISO 3166-1 alpha-2)
 	PublicURL   string         // our own address, for links and callbacks; may be ""
-	// State is what SaveState stored last (tokens); nil at first. SaveState
-	// must be called, and must have succeeded, before a rotated secret is used.
-	State     []byte
-	SaveState func(ctx context.Context, state []byte) error
+	// Accounts gives what is kept for an account (tokens). The id is the
+	// adapter's own and holds nothing secret: whoever logs in as the same user
+	// at the same address has the same id, and so shares the account. nil: kept
+	// in memory, for this adapter alone.
+	Accounts func(id string) Account
 	// Observe counts one request. code is the HTTP status or 0.
 	Observe func(op string, code int, took time.Duration)
 	Now     func() time.Time
+}
+
+// Account is one log-in at one CRM with what it gave us. Several integrations,
+// nodes and commands may use it; they change it one at a time.
+type Account interface {
+	// Turn waits until nobody else changes the account and returns its state,
+	// nil at first. Whoever got it calls release.
+	Turn(ctx context.Context) (state []byte, release func(), err error)
+	// Save keeps state, all of it or nothing, between Turn and release. It must
+	// have succeeded before a rotated secret is used.
+	Save(ctx context.Context, state []byte) error
 }
 
 // Key names the object an action makes, so that a repeat finds it.

@@ -189,10 +189,10 @@ func TestRotateKey(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if err := db.SaveIntegrationToken(t.Context(), "crm", []byte("token")); err != nil {
+		if err := db.SaveAccount(t.Context(), "crm", []byte("token"), time.Now()); err != nil {
 			t.Fatal(err)
 		}
-		if err := db.SaveIntegrationToken(t.Context(), "none", nil); err != nil {
+		if err := takenAndLeft(t, db, "none"); err != nil {
 			t.Fatal(err)
 		}
 		next := []byte(strings.Repeat("n", 32))
@@ -206,8 +206,8 @@ func TestRotateKey(t *testing.T) {
 					t.Errorf("version %d: %+v, %v", v, s, err)
 				}
 			}
-			if s, err := db.IntegrationState(t.Context(), "crm"); err != nil || string(s.Token) != "token" {
-				t.Errorf("token %q, %v", s.Token, err)
+			if state, ok, err := db.TakeAccount(t.Context(), "crm", "test", time.Now()); err != nil || !ok || string(state) != "token" {
+				t.Errorf("state %q, %t, %v", state, ok, err)
 			}
 		}
 		read(db)
@@ -230,4 +230,13 @@ func TestRotateKey(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
+}
+
+// takenAndLeft makes an account without a state.
+func takenAndLeft(t *testing.T, db *store.DB, id string) error {
+	t.Helper()
+	if _, ok, err := db.TakeAccount(t.Context(), id, "test", time.Now()); err != nil || !ok {
+		t.Errorf("%t %v", ok, err)
+	}
+	return db.LeaveAccount(t.Context(), id, "test")
 }

@@ -164,7 +164,7 @@ func TestNoSecretInTheFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := db.SaveIntegrationToken(t.Context(), "mega", []byte(secrets[3])); err != nil {
+	if err := db.SaveAccount(t.Context(), "mega", []byte(secrets[3]), time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	path := strings.TrimPrefix(dsn, "sqlite:")
@@ -197,15 +197,15 @@ func TestSecretsCannotBeSwapped(t *testing.T) {
 	both(t, func(t *testing.T, dsn string) {
 		db := storetest.Open(t, dsn)
 		for _, id := range []string{"a", "b"} {
-			if err := db.SaveIntegrationToken(t.Context(), id, []byte("token of "+id)); err != nil {
+			if err := db.SaveAccount(t.Context(), id, []byte("token of "+id), time.Now()); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if err := db.Exec(t.Context(), `UPDATE integrations SET token = (SELECT token FROM integrations WHERE id = 'a') WHERE id = 'b'`); err != nil {
+		if err := db.Exec(t.Context(), `UPDATE accounts SET state = (SELECT state FROM accounts WHERE id = 'a') WHERE id = 'b'`); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := db.IntegrationState(t.Context(), "b"); !errors.Is(err, store.ErrWrongKey) {
-			t.Errorf("%v", err)
+		if state, ok, err := db.TakeAccount(t.Context(), "b", "me", time.Now()); state != nil || !ok || err != nil {
+			t.Errorf("%q %t %v", state, ok, err)
 		}
 	})
 }

@@ -32,22 +32,19 @@ func (db *DB) RotateKey(ctx context.Context, key []byte) error {
 				return err
 			}
 		}
-		var tokens []struct {
+		var accounts []struct {
 			ID    string `db:"id"`
-			Token []byte `db:"token"`
+			State []byte `db:"state"`
 		}
-		if err := t.all(&tokens, `SELECT id, token FROM integrations WHERE token IS NOT NULL`+t.forUpdate("FOR UPDATE")); err != nil {
+		if err := t.all(&accounts, `SELECT id, state FROM accounts WHERE state IS NOT NULL`+t.forUpdate("FOR UPDATE")); err != nil {
 			return err
 		}
-		for _, k := range tokens {
-			if len(k.Token) == 0 {
-				continue
-			}
-			plain, err := db.box.open(tokenPurpose(k.ID), k.Token)
+		for _, k := range accounts {
+			plain, err := db.box.open(accountPurpose(k.ID), k.State)
 			if err != nil {
 				return err
 			}
-			if err := t.exec(`UPDATE integrations SET token = ? WHERE id = ?`, next.seal(tokenPurpose(k.ID), plain), k.ID); err != nil {
+			if err := t.exec(`UPDATE accounts SET state = ? WHERE id = ?`, next.seal(accountPurpose(k.ID), plain), k.ID); err != nil {
 				return err
 			}
 		}

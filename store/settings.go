@@ -97,37 +97,18 @@ func (db *DB) IntegrationState(ctx context.Context, id string) (IntegrationState
 		Since   int64  `db:"held_since"`
 		Reason  string `db:"held_reason"`
 		First   int64  `db:"first_refused"`
-		Token   []byte `db:"token"`
 		Checked int64  `db:"checked_at"`
 		Report  string `db:"report"`
 	}
-	err := db.readOne(ctx, "integration state", &r, `SELECT held_since, held_reason, first_refused, token, checked_at, report FROM integrations WHERE id = ?`, id)
+	err := db.readOne(ctx, "integration state", &r, `SELECT held_since, held_reason, first_refused, checked_at, report FROM integrations WHERE id = ?`, id)
 	if errors.Is(err, ErrNotFound) {
 		return IntegrationState{Active: true}, nil
 	}
 	if err != nil {
 		return IntegrationState{}, err
 	}
-	s := IntegrationState{Active: r.Since == 0, HeldSince: bridge.AtMilli(r.Since), HeldReason: r.Reason,
-		FirstRefused: bridge.AtMilli(r.First), CheckedAt: bridge.AtMilli(r.Checked), Report: r.Report}
-	if len(r.Token) > 0 {
-		s.Token, err = db.box.open(tokenPurpose(id), r.Token)
-	}
-	return s, db.wrap("integration state", err)
-}
-
-func tokenPurpose(id string) string { return "token of integration " + id }
-
-// SaveIntegrationToken keeps the adapter's state (tokens), encrypted; nil
-// forgets it.
-func (db *DB) SaveIntegrationToken(ctx context.Context, id string, token []byte) error {
-	var sealed []byte
-	if len(token) > 0 {
-		sealed = db.box.seal(tokenPurpose(id), token)
-	}
-	return db.write(ctx, "save token", func(t *tx) error {
-		return t.exec(`INSERT INTO integrations (id, token) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET token = excluded.token`, id, sealed)
-	})
+	return IntegrationState{Active: r.Since == 0, HeldSince: bridge.AtMilli(r.Since), HeldReason: r.Reason,
+		FirstRefused: bridge.AtMilli(r.First), CheckedAt: bridge.AtMilli(r.Checked), Report: r.Report}, nil
 }
 
 // MarkRefused remembers the first rejection since the integration was last

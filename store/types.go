@@ -175,7 +175,6 @@ type IntegrationState struct {
 	HeldSince    bridge.Time `json:"held_since,omitzero"`
 	HeldReason   string      `json:"held_reason,omitempty"`
 	FirstRefused bridge.Time `json:"first_refused,omitzero"` // first rejected action since it was last good
-	Token        []byte      `json:"-"`                      // the adapter's state, encrypted at rest
 	CheckedAt    bridge.Time `json:"checked_at,omitzero"`
 	Report       string      `json:"report,omitempty"` // JSON of the last check
 }

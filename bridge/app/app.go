@@ -60,6 +60,7 @@ type App struct {
 
 	db       *store.DB
 	reg      *prometheus.Registry
+	accounts *accounts
 	metrics  *metrics
 	hub      *card.Hub
 	phones   *phones
@@ -143,6 +144,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 }
 
 func (a *App) prepare(ctx context.Context) error {
+	a.accounts = newAccounts(a.db, a.log)
 	a.metrics = newMetrics(a.reg)
 	cards := newCardMetrics(a.reg)
 	a.hub = card.New(card.Options{Log: a.log, Metrics: cards, Origins: a.origins(), Receipt: a.receipt,

@@ -218,6 +218,10 @@ func (a *App) ids() map[string]bool {
 	return out
 }
 
+// accountDays is how long tokens stay that were never renewed: used ones are
+// renewed every few days.
+const accountDays = 90
+
 // retention removes what is older than the configuration keeps, once an hour.
 func (a *App) retention(ctx context.Context) {
 	for {
@@ -234,6 +238,9 @@ func (a *App) retention(ctx context.Context) {
 			a.log.Warn("old data could not be removed", "err", err)
 		} else if p.Calls+p.Events > 0 {
 			a.log.Info("old data removed", "calls", p.Calls, "events", p.Events, "attempts", p.Attempts)
+		}
+		if err := a.db.PurgeAccounts(ctx, days(accountDays)); err != nil && ctx.Err() == nil {
+			a.log.Warn("tokens of accounts that are not used any more could not be removed", "err", err)
 		}
 		if _, err := a.db.ExpireSessions(ctx, now); err != nil && ctx.Err() == nil {
 			a.log.Warn("old sessions could not be removed", "err", err)

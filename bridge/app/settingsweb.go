@@ -117,7 +117,7 @@ func (x admin) Try(ctx context.Context, in bridge.Integration) (crm.Report, erro
 	}
 	client, err := d.Open(crm.Env{Integration: in.ID, HTTP: &http.Client{Transport: x.a.opts.Transport, Timeout: 15 * time.Second},
 		Log: x.a.log.With("integration", in.ID), Zone: x.a.zone, Country: x.a.cfg.Country, PublicURL: x.a.cfg.PublicURL, Now: time.Now,
-		SaveState: func(context.Context, []byte) error { return nil }, Observe: func(string, int, time.Duration) {}}, setting.Values(in.Credentials))
+		Observe: func(string, int, time.Duration) {}}, setting.Values(in.Credentials))
 	if err != nil {
 		return crm.Report{}, err
 	}

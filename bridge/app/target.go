@@ -100,9 +100,8 @@ func (a *App) openTarget(ctx context.Context, in bridge.Integration, employees [
 		calls: rate.NewLimiter(10, 50)}
 	env := crm.Env{Integration: in.ID, HTTP: &http.Client{Transport: a.opts.Transport, Timeout: 30 * time.Second},
 		Log: a.log.With("integration", in.ID), Zone: zone, Country: a.cfg.Country, PublicURL: a.cfg.PublicURL,
-		State: st.Token, Now: time.Now,
-		SaveState: func(ctx context.Context, state []byte) error { return a.db.SaveIntegrationToken(ctx, in.ID, state) },
-		Observe:   func(op string, code int, _ time.Duration) { a.metrics.request(in.ID, op, code) },
+		Accounts: a.accounts.of, Now: time.Now,
+		Observe: func(op string, code int, _ time.Duration) { a.metrics.request(in.ID, op, code) },
 	}
 	client, err := d.Open(env, setting.Values(in.Credentials))
 	if err != nil {

@@ -129,23 +129,14 @@ func (s Setup) openAt(t *testing.T, f Fake, url string, rt http.RoundTripper, v 
 	t.Helper()
 	b := &bench{t: t, s: s, fake: f, log: &buffer{}, values: v}
 	zone := time.FixedZone("test", 3*3600)
-	var mu sync.Mutex
-	var state []byte
 	c, err := s.Driver.Open(crm.Env{
 		Integration: "test", HTTP: &http.Client{Transport: rt}, Zone: zone, Country: "RU", PublicURL: "https://calls.example.test",
-		Log: slog.New(slog.NewTextHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		SaveState: func(_ context.Context, st []byte) error {
-			mu.Lock()
-			defer mu.Unlock()
-			state = bytes.Clone(st)
-			return nil
-		},
+		Log:     slog.New(slog.NewTextHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Observe: func(string, int, time.Duration) {}, Now: time.Now,
 	}, v)
 	if err != nil {
 		t.Fatalf("open %s: %v", url, err)
 	}
-	_ = state
 	b.client = c
 	return b
 }

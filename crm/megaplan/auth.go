@@ -9,6 +9,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -18,7 +19,7 @@ import (
 
 const tokenPath = "/auth/access_token"
 
-// kept is what survives a restart, as JSON in Env.State.
+// kept is what survives a restart, as JSON in the account's state.
 type kept struct {
 	For     string    `json:"for,omitempty"` // digest of address, login and password these tokens belong to
 	Access  string    `json:"access,omitempty"`
@@ -30,11 +31,15 @@ type kept struct {
 	WhenUntil time.Time `json:"when_until,omitzero"`
 }
 
-// auth gives tokens. One goroutine at a time renews; a refresh token works
-// once only, so the new one is saved before it is used.
+// auth gives tokens. They belong to the account: whoever else logs in as the
+// same user at the same address, in this process or another, uses the same
+// ones, and one at a time renews. A refresh token works once only, so the new
+// one is saved before it is used.
 type auth struct {
 	api        *crm.API
 	env        crm.Env
+	account    crm.Account
+	owner      string // who the tokens belong to: see kept.For
 	user, pass string
 	static     string
 
@@ -42,7 +47,7 @@ type auth struct {
 	// waiting ends with the caller's context.
 	turn    chan struct{}
 	now     kept
-	unsaved bool  // now holds tokens that SaveState has not taken yet
+	unsaved bool  // now holds tokens that the account has not taken yet
 	refused error // what the last login was refused with, nil if it was not
 
 	// logins counts finished logins: who waited for his turn while one was
@@ -51,17 +56,41 @@ type auth struct {
 }
 
 func newAuth(api *crm.API, env crm.Env, base, user, pass, static string) *auth {
-	a := &auth{api: api, env: env, user: user, pass: pass, static: static, turn: make(chan struct{}, 1)}
-	sum := sha256.Sum256([]byte(base + "\x00" + user + "\x00" + pass + "\x00" + static))
-	owner := hex.EncodeToString(sum[:8])
-	var old kept
-	if json.Unmarshal(env.State, &old) == nil && old.For == owner {
-		a.now = old
+	digest := func(parts ...string) string {
+		sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
+		return hex.EncodeToString(sum[:8])
 	}
-	a.now.For = owner
-	api.AddSecret(a.now.Access)
-	api.AddSecret(a.now.Refresh)
+	a := &auth{api: api, env: env, user: user, pass: pass, static: static, turn: make(chan struct{}, 1)}
+	a.owner = digest(base, user, pass, static)
+	if env.Accounts != nil {
+		a.account = env.Accounts("megaplan:" + digest(base, user, digest(static)))
+	} else {
+		a.account = crm.NewAccount(nil, nil)
+	}
+	a.now.For = a.owner
 	return a
+}
+
+// adopt takes over what the account holds, if it is of the same password.
+func (a *auth) adopt(state []byte) {
+	var stored kept
+	if a.unsaved || json.Unmarshal(state, &stored) != nil || stored.For != a.owner {
+		return
+	}
+	a.now = stored
+	a.api.AddSecret(a.now.Access)
+	a.api.AddSecret(a.now.Refresh)
+}
+
+// inTurn lets do change the account while nobody else does.
+func (a *auth) inTurn(ctx context.Context, do func() error) error {
+	state, release, err := a.account.Turn(ctx)
+	if err != nil {
+		return &fault.Error{Kind: fault.Temporary, Op: "megaplan: tokens of the account", Err: err}
+	}
+	defer release()
+	a.adopt(state)
+	return do()
 }
 
 func (a *auth) lock(ctx context.Context) error {
@@ -88,16 +117,11 @@ func (a *auth) token(ctx context.Context) (string, error) {
 	if a.refused != nil && a.logins.Load() != seen {
 		return "", a.refused
 	}
-	if a.unsaved {
-		if err := a.save(ctx); err != nil {
-			return "", err
-		}
-	}
 	now := a.env.Now()
-	if a.now.Access != "" && now.Before(a.now.Renew) {
+	if !a.unsaved && a.now.Access != "" && now.Before(a.now.Renew) {
 		return a.now.Access, nil
 	}
-	err := a.obtain(ctx)
+	err := a.obtain(ctx, "")
 	if err != nil && !a.unsaved && a.now.Access != "" && now.Before(a.now.End) && fault.KindOf(err) != fault.Auth {
 		return a.now.Access, nil // we were early; it still lives
 	}
@@ -118,34 +142,48 @@ func (a *auth) renew(ctx context.Context, refused string, why error) (string, er
 	if a.refused != nil && a.logins.Load() != seen {
 		return "", a.refused
 	}
-	if a.now.Access == refused {
-		a.now.Access = ""
-	}
-	if a.now.Access == "" {
-		if err := a.obtain(ctx); err != nil {
+	if a.now.Access == refused || a.now.Access == "" {
+		if err := a.obtain(ctx, refused); err != nil {
 			return "", err
 		}
 	}
 	return a.now.Access, nil
 }
 
-// obtain refreshes, or logs in if there is nothing to refresh with.
-func (a *auth) obtain(ctx context.Context) error {
-	if a.now.Refresh != "" {
-		err := a.ask(ctx, "refresh token", url.Values{"grant_type": {"refresh_token"}, "refresh_token": {a.now.Refresh}})
-		if err == nil || fault.KindOf(err) != fault.Auth {
-			return err
+// obtain takes the token that somebody else got meanwhile, or refreshes, or
+// logs in if there is nothing to refresh with. A refused token is not taken.
+func (a *auth) obtain(ctx context.Context, refused string) error {
+	return a.inTurn(ctx, func() error {
+		if a.unsaved {
+			if err := a.save(ctx); err != nil {
+				return err
+			}
 		}
-		a.now.Refresh = ""
-	}
-	err := a.ask(ctx, "log in", url.Values{"grant_type": {"password"}, "username": {a.user}, "password": {a.pass}})
-	a.refused = nil
-	if err != nil && fault.KindOf(err) == fault.Auth {
-		a.now.Access = ""
-		a.refused = err
-	}
-	a.logins.Add(1)
-	return err
+		if a.now.Access != "" && a.now.Access != refused && a.env.Now().Before(a.now.Renew) {
+			return nil
+		}
+		if a.now.Access == refused {
+			a.now.Access = ""
+		}
+		if a.now.Refresh != "" {
+			err := a.ask(ctx, "refresh token", url.Values{"grant_type": {"refresh_token"}, "refresh_token": {a.now.Refresh}})
+			if err == nil || fault.KindOf(err) != fault.Auth {
+				return err
+			}
+			a.now.Refresh = "" // dead: nobody shall try it again
+			if err := a.save(ctx); err != nil {
+				return err
+			}
+		}
+		err := a.ask(ctx, "log in", url.Values{"grant_type": {"password"}, "username": {a.user}, "password": {a.pass}})
+		a.refused = nil
+		if err != nil && fault.KindOf(err) == fault.Auth {
+			a.now.Access = ""
+			a.refused = err
+		}
+		a.logins.Add(1)
+		return err
+	})
 }
 
 func (a *auth) ask(ctx context.Context, op string, form url.Values) error {
@@ -181,18 +219,16 @@ func (a *auth) ask(ctx context.Context, op string, form url.Values) error {
 	return a.save(ctx)
 }
 
-// save stores the tokens; until that has worked they are not used, since the
-// refresh token before is dead already.
+// save stores the tokens, all in one; until that has worked they are not used,
+// since the refresh token before is dead already.
 func (a *auth) save(ctx context.Context) error {
 	a.unsaved = true
-	if a.env.SaveState != nil {
-		b, err := json.Marshal(a.now)
-		if err == nil {
-			err = a.env.SaveState(ctx, b)
-		}
-		if err != nil {
-			return &fault.Error{Kind: fault.Temporary, Op: "megaplan: keep token", Err: err}
-		}
+	b, err := json.Marshal(a.now)
+	if err == nil {
+		err = a.account.Save(ctx, b)
+	}
+	if err != nil {
+		return &fault.Error{Kind: fault.Temporary, Op: "megaplan: keep token", Err: err}
 	}
 	a.unsaved = false
 	return nil
@@ -219,8 +255,11 @@ func (a *auth) learnWhen(ctx context.Context, how string) {
 	if a.now.When == how && a.env.Now().Add(time.Hour).Before(a.now.WhenUntil) {
 		return
 	}
-	a.now.When, a.now.WhenUntil = how, a.env.Now().Add(24*time.Hour)
-	if err := a.save(ctx); err != nil {
+	err := a.inTurn(ctx, func() error {
+		a.now.When, a.now.WhenUntil = how, a.env.Now().Add(24*time.Hour)
+		return a.save(ctx)
+	})
+	if err != nil {
 		a.env.Log.WarnContext(ctx, "cannot keep what was learned about the account", "integration", a.env.Integration, "err", err)
 	}
 }

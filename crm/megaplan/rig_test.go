@@ -76,15 +76,16 @@ func bubble(t *testing.T, f func() *megaplantest.Server, more setting.Values, te
 func (r *rig) restart() {
 	r.t.Helper()
 	c, err := megaplan.Driver.Open(crm.Env{Integration: "mp", HTTP: &http.Client{Transport: sandbox.Transport(r.f)},
-		Zone: time.FixedZone("MSK", 3*3600), Country: "RU", State: bytes.Clone(r.state),
-		SaveState: func(_ context.Context, b []byte) error {
-			r.mu.Lock()
-			defer r.mu.Unlock()
-			if r.saveErr != nil {
-				return r.saveErr
-			}
-			r.state, r.saves = bytes.Clone(b), r.saves+1
-			return nil
+		Zone: time.FixedZone("MSK", 3*3600), Country: "RU", Accounts: func(string) crm.Account {
+			return crm.NewAccount(r.state, func(_ context.Context, b []byte) error {
+				r.mu.Lock()
+				defer r.mu.Unlock()
+				if r.saveErr != nil {
+					return r.saveErr
+				}
+				r.state, r.saves = bytes.Clone(b), r.saves+1
+				return nil
+			})
 		}}, r.values)
 	if err != nil {
 		r.t.Fatal(err)

@@ -65,7 +65,6 @@ func testAround(t *testing.T, dsn func(testing.TB) string) {
 		if s, err := db.IntegrationState(ctx, "new"); err != nil || !s.Active {
 			t.Fatalf("new: %+v %v", s, err)
 		}
-		must(t, db.SaveIntegrationToken(ctx, "mega", []byte("token")))
 		must(t, db.SaveCheck(ctx, "mega", at(7).Time, `{"account":"x"}`))
 		must(t, db.MarkRefused(ctx, "mega", at(5).Time))
 		must(t, db.MarkRefused(ctx, "mega", at(9).Time))
@@ -75,16 +74,39 @@ func testAround(t *testing.T, dsn func(testing.TB) string) {
 		if _, err := db.HoldIntegration(ctx, "mega", at(6).Time, "refused again"); err != nil {
 			t.Fatal(err)
 		}
-		want := store.IntegrationState{HeldSince: at(5), HeldReason: "refused again", FirstRefused: at(5), Token: []byte("token"), CheckedAt: at(7), Report: `{"account":"x"}`}
+		want := store.IntegrationState{HeldSince: at(5), HeldReason: "refused again", FirstRefused: at(5), CheckedAt: at(7), Report: `{"account":"x"}`}
 		if s, err := db.IntegrationState(ctx, "mega"); err != nil || !cmp.Equal(want, s) {
 			t.Errorf("%s %v", cmp.Diff(want, s), err)
 		}
 		if _, err := db.ReleaseIntegration(ctx, "mega", time.Time{}); err != nil {
 			t.Fatal(err)
 		}
-		if s, _ := db.IntegrationState(ctx, "mega"); !s.Active || !s.HeldSince.IsZero() || !s.FirstRefused.IsZero() || string(s.Token) != "token" {
+		if s, _ := db.IntegrationState(ctx, "mega"); !s.Active || !s.HeldSince.IsZero() || !s.FirstRefused.IsZero() {
 			t.Errorf("released: %+v", s)
 		}
+	})
+	t.Run("account", func(t *testing.T) {
+		now := at(1).Time
+		take := func(by string, now time.Time, want bool, wantState string) {
+			t.Helper()
+			state, ok, err := db.TakeAccount(ctx, "acc", by, now)
+			if err != nil || ok != want || string(state) != wantState {
+				t.Errorf("%s: %q %t %v, want %q %t", by, state, ok, err, wantState, want)
+			}
+		}
+		take("a", now, true, "")
+		must(t, db.SaveAccount(ctx, "acc", []byte("both tokens"), now))
+		take("b", now, false, "")
+		must(t, db.LeaveAccount(ctx, "acc", "b")) // it is not b's
+		take("b", now, false, "")
+		must(t, db.LeaveAccount(ctx, "acc", "a"))
+		take("b", now, true, "both tokens")
+		take("c", now.Add(time.Hour), true, "both tokens") // b died with it
+		must(t, db.PurgeAccounts(ctx, now.Add(time.Hour)))
+		take("c", now.Add(time.Hour), true, "both tokens")
+		must(t, db.LeaveAccount(ctx, "acc", "c"))
+		must(t, db.PurgeAccounts(ctx, now.Add(time.Hour)))
+		take("c", now, true, "")
 	})
 	t.Run("contacts", func(t *testing.T) {
 		row := store.ContactRow{Integration: "mega", Number: "+79161234567", ID: "1", Kind: "person", Name: "Иван", Responsible: "7", Manager: "Пётр", URL: "https://x", Several: 2, UpdatedAt: at(1)}

@@ -74,8 +74,17 @@ type Integration struct {
 	WorkingHours *WorkingHours `yaml:"working_hours,omitempty" json:"working_hours,omitempty"`
 	Calls        CallRules     `yaml:"calls,omitempty" json:"calls,omitzero"`
 	ClickToCall  ClickToCall   `yaml:"click_to_call,omitempty" json:"click_to_call,omitzero"`
+	// Staff joins extensions to users of the CRM by hand, one to one (R-8). Who is
+	// not in it is joined by e-mail.
+	Staff []StaffLink `yaml:"staff,omitempty" json:"staff,omitempty"`
 	// SyncEmployees offers the CRM's employees for import (M-2.2.1).
 	SyncEmployees bool `yaml:"sync_employees,omitempty" json:"sync_employees,omitempty"`
+}
+
+// StaffLink joins one of our extensions to one user of a CRM.
+type StaffLink struct {
+	Extension string `yaml:"extension" json:"extension"`
+	User      string `yaml:"user" json:"user"` // the CRM's id
 }
 
 // CallRules says what is to be done in the CRM for calls.

@@ -286,12 +286,31 @@ const (
 	StatusFree UserStatus = "free"
 	StatusBusy UserStatus = "busy" // on the phone
 	StatusAway UserStatus = "away" // do not disturb
+	StatusMeal UserStatus = "meal" // away for dinner
 )
 
 // StatusSetter is a CRM that shows what its users are doing.
 type StatusSetter interface {
 	SetStatus(ctx context.Context, user UserID, s UserStatus) error
 }
+
+// StatusTeller is a CRM that reports what its users set themselves to. word is
+// the CRM's; ok is false if it is none of its words, and the status "" if it is
+// not ours to take over.
+type StatusTeller interface {
+	StatusTold(word string) (s UserStatus, ok bool)
+}
+
+// StatusReader is a StatusSetter that tells what it shows, so that a call can
+// put back what was before. Without it everybody was free. "" means that the
+// user's status is not ours to touch.
+type StatusReader interface {
+	Status(ctx context.Context, user UserID) (UserStatus, error)
+}
+
+// Grouped is a Directory of which only one group is offered for joining to
+// extensions: those with Employee.Manager. Group is its name for people.
+type Grouped interface{ Group() string }
 
 // Directory lists the CRM's users.
 type Directory interface {

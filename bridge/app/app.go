@@ -70,6 +70,7 @@ type App struct {
 	returns  *returns
 	recorder *recorder
 	router   *route.Router
+	phone    onPhone
 	pbxs     []*phoneSystem
 
 	live  atomic.Pointer[config.Config] // what a reload may change: see Reload
@@ -158,7 +159,12 @@ func (a *App) prepare(ctx context.Context) error {
 	a.recorder = newRecorder(a)
 	a.core = &core{delay: a.recorder.delay, log: a.log, hub: a.hub, writer: a.writer, metrics: a.metrics, phones: a.phones,
 		tracker: track.New(track.Options{Number: a.number, OwnNumber: a.ownNumber}), plan: func() *plan { return &a.plan.Load().plan },
-		asked: a.asked, dnd: a.dndTold, changed: func(ch *track.Change) { a.lookups.changed(ch); a.returns.changed(ch); a.recorder.changed(ch) }, linked: a.linked, wake: make(chan struct{}, 1), live: map[string]bridge.Call{},
+		asked: a.asked, dnd: a.dndTold, changed: func(ch *track.Change) {
+			a.lookups.changed(ch)
+			a.returns.changed(ch)
+			a.recorder.changed(ch)
+			a.talking(ch)
+		}, linked: a.linked, wake: make(chan struct{}, 1), live: map[string]bridge.Call{},
 		loose: map[string]bridge.Event{}, orphans: map[string][]bridge.Call{}}
 	a.rings = make(chan store.Ring, 8192)
 	a.core.rang = a.rang
@@ -192,6 +198,9 @@ func (a *App) prepare(ctx context.Context) error {
 			return fmt.Errorf("events of %s: %w", p.id, err)
 		}
 		a.core.restore(p.id, open, loose, time.Now())
+		for _, c := range a.core.liveCalls() {
+			a.phone.changed(&c)
+		}
 		if len(open) > 0 {
 			a.log.Info("going on with calls that lived when the program stopped", "pbx", p.id, "calls", len(open))
 		}

@@ -162,7 +162,7 @@ func (a *App) switchDND(ctx context.Context, ext string, on bool, from string) e
 	}
 	a.hub.SetDND(ext, on)
 	a.tellDND(ctx, ext, on)
-	a.showStatus(ext, on, from)
+	a.tellStatus(ext, on, from)
 	return nil
 }
 

@@ -307,7 +307,7 @@ func (d *doctor) people(ctx context.Context, area string, t *target, ours []brid
 		d.add(area, "employees", FindingFailed, err.Error(), err.Error())
 		return
 	}
-	m := staff.NewMap(list, ours, t.joined())
+	m := staff.NewMap(list, ours, t.joined(), t.wishes())
 	for _, issue := range m.Issues() {
 		d.add(area, "employees", FindingWarning, issue, issue)
 	}

@@ -30,6 +30,10 @@ func (a *App) syncNow(ctx context.Context, t *target, shorter bool) error {
 	cctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	now, id := time.Now(), t.settings.ID
+	before, _, err := people{a.db}.LoadStaff(ctx, id)
+	if err != nil {
+		return err
+	}
 	list, err := staff.Sync(t.asking(cctx, crm.Fresh), id, dir, people{a.db}, now, shorter)
 	t.say(err)
 	t.refused(ctx, "list employees", err)
@@ -48,7 +52,8 @@ func (a *App) syncNow(ctx context.Context, t *target, shorter bool) error {
 	m := t.staff.Load()
 	links := m.Links(t.joined())
 	t.links.Store(&links)
-	if err := errors.Join(people{a.db}.saveLinks(ctx, id, links, now), a.db.SaveStaffAlarm(ctx, id, nil)); err != nil {
+	if err := errors.Join(people{a.db}.saveLinks(ctx, id, links, now), a.db.SaveStaffAlarm(ctx, id, nil),
+		a.db.AddStaffChanges(ctx, id, now, staff.Changes(before, list))); err != nil {
 		return err
 	}
 	for _, issue := range m.Issues() {
@@ -125,23 +130,36 @@ func (a *App) Staff(ctx context.Context, id string) (web.Staff, error) {
 	if err != nil {
 		return web.Staff{}, err
 	}
-	m := t.staff.Load()
-	out := web.Staff{Integration: id, Name: a.titleOf(t), SyncedAt: bridge.At(at), Joined: m.Size(), Issues: m.Issues(), Import: t.settings.SyncEmployees, Trouble: t.saying(), People: []web.Person{}}
+	changes, err := a.db.StaffChanges(ctx, id)
+	if err != nil {
+		return web.Staff{}, err
+	}
+	m, wishes := t.staff.Load(), t.wishes()
+	out := web.Staff{Group: wishes.Group, Senior: wishes.Default, Linkable: !m.CRMKeeps(), Changes: []web.StaffChanges{}, Integration: id, Name: a.titleOf(t), SyncedAt: bridge.At(at), Joined: m.Size(), Issues: m.Issues(), Import: t.settings.SyncEmployees, Trouble: t.saying(), People: []web.Person{}}
 	if alarm != nil {
 		out.Alarm = &web.StaffAlarm{At: alarm.At, Was: alarm.Was, Now: alarm.Now, Gone: alarm.Gone, Text: alarm.Text}
 	}
+	for _, c := range changes {
+		out.Changes = append(out.Changes, web.StaffChanges{At: c.At, What: c.What})
+	}
 	ours := a.plan.Load().employees
+	suggested := m.Suggest(list)
 	for _, e := range list {
+		offered := m.Offers(e)
 		if u, ok := m.ByUser(e.User); ok {
 			e.Extension = u.Extension
 		}
-		p := web.Person{User: string(e.User), Name: e.Name, Email: e.Email, Extension: e.Extension, Active: e.Active}
+		p := web.Person{User: string(e.User), Name: e.Name, Email: e.Email, Extension: e.Extension, Active: e.Active,
+			Offered: offered, Suggested: suggested[e.User].Extension, SuggestedBy: suggested[e.User].By}
 		i := slices.IndexFunc(ours, func(o bridge.Employee) bool {
 			u, ok := m.ByEmail(o.Email)
 			return ok && u.User == e.User || e.Extension != "" && o.Extension == e.Extension
 		})
 		if i >= 0 {
 			p.Ours = ours[i].Extension
+		}
+		if p.Linked, _ = m.HandOf(e.User); p.Linked != "" {
+			p.Ours = p.Linked
 		}
 		out.People = append(out.People, p)
 	}

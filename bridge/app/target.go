@@ -43,6 +43,7 @@ type target struct {
 	done     sync.WaitGroup
 	module   atomic.Pointer[moduleState]
 	calls    *rate.Limiter // of the CRM to us
+	board    *statusBoard
 	clickMu  sync.Mutex
 	clicks   map[string]time.Time
 }
@@ -97,7 +98,7 @@ func (a *App) openTarget(ctx context.Context, in bridge.Integration, employees [
 		zone = z
 	}
 	t := &target{settings: in, accepted: st.Active || st.HeldReason == store.HeldByHand, print: fingerprint(in, employees, st), driver: d, zone: zone, stop: func() {},
-		calls: rate.NewLimiter(10, 50)}
+		calls: rate.NewLimiter(10, 50), board: newStatusBoard()}
 	env := crm.Env{Integration: in.ID, HTTP: &http.Client{Transport: a.opts.Transport, Timeout: 30 * time.Second},
 		Log: a.log.With("integration", in.ID), Zone: zone, Country: a.cfg.Country, PublicURL: a.cfg.PublicURL,
 		Accounts: a.accounts.of, Now: time.Now,
@@ -122,8 +123,17 @@ func (a *App) openTarget(ctx context.Context, in bridge.Integration, employees [
 	return t, nil
 }
 
+// wishes are what the settings say about the employees of t.
+func (t *target) wishes() staff.Wishes {
+	w := staff.Wishes{ByHand: t.settings.Staff, Default: t.settings.DefaultResponsible}
+	if g, ok := t.client.(crm.Grouped); ok {
+		w.Group = g.Group()
+	}
+	return w
+}
+
 func (t *target) setStaff(list []crm.Employee, employees []bridge.Employee, at time.Time) {
-	t.staff.Store(staff.NewMap(list, employees, t.joined()))
+	t.staff.Store(staff.NewMap(list, employees, t.joined(), t.wishes()))
 	t.staffAt.Store(bridge.At(at).Milli())
 }
 
@@ -138,6 +148,7 @@ func (a *App) startTarget(t *target) {
 	t.stop = stop
 	t.done.Go(func() { t.worker.Run(ctx) })
 	t.done.Go(func() { a.syncStaff(ctx, t) })
+	t.done.Go(func() { a.showStatuses(ctx, t) })
 }
 
 // watched counts, and notes at once that an integration is held; that its

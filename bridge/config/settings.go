@@ -93,6 +93,7 @@ func (c *checker) integration(path string, in *bridge.Integration, s *bridge.Set
 	}
 	c.usesCredentials(path, in, s)
 	c.numbers(path+".lines", in.Lines)
+	c.staff(path+".staff", in.Staff, s.Employees)
 	in.DefaultResponsible = c.email(path+".default_responsible", in.DefaultResponsible)
 	c.zone(path+".time_zone", in.TimeZone, false)
 	if in.WorkingHours != nil {
@@ -108,6 +109,23 @@ func (c *checker) integration(path string, in *bridge.Integration, s *bridge.Set
 		in.ClickToCall.Number = c.number(path+".click_to_call.number", in.ClickToCall.Number)
 	} else if in.ClickToCall.OverrideCallerID {
 		c.add(path+".click_to_call.number", "is missing: override_caller_id shows it to clients")
+	}
+}
+
+// staff wants extensions of ours and users of the CRM, one to one.
+func (c *checker) staff(path string, list []bridge.StaffLink, ours []bridge.Employee) {
+	exts, users := map[string]string{}, map[string]string{}
+	for i, l := range list {
+		at := fmt.Sprintf("%s[%d]", path, i)
+		c.extension(at+".extension", l.Extension, true)
+		if l.Extension != "" && !slices.ContainsFunc(ours, func(e bridge.Employee) bool { return e.Extension == l.Extension }) {
+			c.add(at+".extension", "%q is nobody's extension; add it to employees first", l.Extension)
+		}
+		if l.User == "" {
+			c.add(at+".user", "is missing: the id of the user in the CRM; the page of the integration's employees shows it")
+		}
+		c.unique(exts, at+".extension", l.Extension)
+		c.unique(users, at+".user", l.User)
 	}
 }
 

@@ -21,6 +21,25 @@ type Map struct {
 	byUser  map[crm.UserID]crm.Employee
 	links   []Link
 	issues  []string
+	ours    []bridge.Employee
+	byHand  map[string]crm.UserID // by extension
+	group   string
+	keeps   bool // the CRM itself keeps extensions
+}
+
+// CRMKeeps says that the CRM's own telephony settings hold the extensions, so
+// that only those count and nobody is joined here.
+func (m *Map) CRMKeeps() bool { return m.keeps }
+
+// Wishes are what the settings of an integration say about its employees.
+type Wishes struct {
+	// ByHand joins extensions to users, whatever their e-mails are.
+	ByHand []bridge.StaffLink
+	// Group is the name of the CRM's group whose members alone are offered
+	// "" offers everybody who works there.
+	Group string
+	// Default is the e-mail of who gets what nobody else gets (M-3.3, R-9).
+	Default string
 }
 
 // Link joins an employee of ours to a user of the CRM by the CRM's id, since
@@ -59,10 +78,13 @@ func (m *Map) Links(before []Link) []Link {
 // count: who is not listed there gets no card and no call data (M-2.1.6).
 // Where it keeps none, people are joined by e-mail (M-2.2.2), once: links say
 // whom an earlier match found, and hold when an e-mail changes afterwards
-// (decision 5). Empty extensions and e-mails join nobody (D-08).
-func NewMap(users []crm.Employee, ours []bridge.Employee, links []Link) *Map {
-	m := &Map{byExt: map[string]crm.Employee{}, byEmail: map[string]crm.Employee{}, byUser: map[crm.UserID]crm.Employee{}}
+// (decision 5). A join by hand goes before the e-mail. Empty extensions and
+// e-mails join nobody (D-08), and nobody is joined twice.
+func NewMap(users []crm.Employee, ours []bridge.Employee, links []Link, want Wishes) *Map {
+	m := &Map{byExt: map[string]crm.Employee{}, byEmail: map[string]crm.Employee{}, byUser: map[crm.UserID]crm.Employee{},
+		ours: ours, byHand: map[string]crm.UserID{}, group: want.Group}
 	crmKeeps := slices.ContainsFunc(users, func(e crm.Employee) bool { return e.Extension != "" })
+	m.keeps = crmKeeps
 	for _, e := range users {
 		e.Email = fold(e.Email)
 		if e.User != "" {
@@ -82,12 +104,26 @@ func NewMap(users []crm.Employee, ours []bridge.Employee, links []Link) *Map {
 			m.put(e.Extension, e)
 		}
 	}
+	taken := map[crm.UserID]string{} // by hand
+	if crmKeeps {
+		for _, h := range want.ByHand {
+			m.issue("extension %s is joined by hand, but the CRM keeps extensions in its telephony settings; only those count", h.Extension)
+		}
+	} else {
+		for _, h := range want.ByHand {
+			m.hand(h, taken)
+		}
+	}
 	for _, o := range ours {
 		email := fold(o.Email)
-		if o.Extension == "" || email == "" {
+		if _, hand := m.byHand[o.Extension]; hand || o.Extension == "" || email == "" {
 			continue
 		}
 		user, ok := m.byEmail[email]
+		if ext := taken[user.User]; ok && ext != "" {
+			m.issue("extension %s: user %s of the CRM has the e-mail %s, but is joined to extension %s by hand", o.Extension, user.User, email, ext)
+			continue
+		}
 		if l, linked := linkOf(links, o.Extension); linked {
 			if u, there := m.byUser[l.User]; there && (!ok || u.User == user.User || l.Email == email) {
 				user, ok = u, u.Active
@@ -101,7 +137,17 @@ func NewMap(users []crm.Employee, ours []bridge.Employee, links []Link) *Map {
 				m.byEmail[email] = u
 			}
 		}
+		_, was := linkOf(links, o.Extension)
 		switch {
+		case ok && !crmKeeps && !was && !m.Offers(user):
+			m.issue("extension %s: %s is not in the CRM's group %s, so he is not joined", o.Extension, email, m.group)
+			continue
+		case ok && !crmKeeps && !m.Offers(user):
+			m.issue("extension %s: %s is not in the CRM's group %s any more; he stays joined", o.Extension, email, m.group)
+			user.Extension = o.Extension
+			m.put(o.Extension, user)
+			m.byEmail[email] = user
+			m.byUser[user.User] = user
 		case !ok:
 			m.issue("extension %s: no active user of the CRM has the e-mail %s", o.Extension, email)
 		case crmKeeps && user.Extension == "":
@@ -118,7 +164,60 @@ func NewMap(users []crm.Employee, ours []bridge.Employee, links []Link) *Map {
 			m.links = append(m.links, Link{Extension: o.Extension, Email: email, User: user.User})
 		}
 	}
+	if d := fold(want.Default); d != "" && len(users) > 0 {
+		if _, ok := m.byEmail[d]; !ok {
+			m.issue("the senior manager (default responsible) %s is no active user of the CRM", d)
+		}
+	}
 	return m
+}
+
+// hand joins an extension to the user an admin chose. Another in the group's
+// stead is his decision; one who does not work there any more is nobody's.
+func (m *Map) hand(h bridge.StaffLink, taken map[crm.UserID]string) {
+	id := crm.UserID(h.User)
+	u, there := m.byUser[id]
+	switch {
+	case !there:
+		m.issue("extension %s: the CRM does not list user %s, to whom it is joined by hand", h.Extension, h.User)
+	case !u.Active:
+		m.issue("extension %s: %s (id %s) does not work there any more; what was his goes to the default responsible", h.Extension, cmpOr(u.Name, u.Email), u.User)
+	case taken[id] != "":
+		m.issue("user %s of the CRM is joined to extension %s and to %s by hand; the first is used", h.User, taken[id], h.Extension)
+	default:
+		if !m.Offers(u) {
+			m.issue("extension %s: %s is not in the CRM's group %s any more; he stays joined", h.Extension, cmpOr(u.Email, cmpOr(u.Name, h.User)), m.group)
+		}
+		u.Extension = h.Extension
+		m.put(h.Extension, u)
+		m.byUser[id] = u
+		if u.Email != "" {
+			m.byEmail[u.Email] = u
+		}
+		for _, o := range m.ours { // our own e-mail of him finds him as well
+			if mail := fold(o.Email); mail != "" && o.Extension == h.Extension {
+				if _, other := m.byEmail[mail]; !other {
+					m.byEmail[mail] = u
+				}
+			}
+		}
+		taken[id] = h.Extension
+	}
+	m.byHand[h.Extension] = id // nobody else gets it
+}
+
+// Offers says whether a user may be joined to an extension: he works there and
+// is in the group, if only one is offered.
+func (m *Map) Offers(e crm.Employee) bool { return e.Active && (m.group == "" || e.Manager) }
+
+// HandOf returns the extension that an admin joined a user to.
+func (m *Map) HandOf(u crm.UserID) (ext string, ok bool) {
+	for e, id := range m.byHand {
+		if id == u && (ext == "" || e < ext) {
+			ext = e
+		}
+	}
+	return ext, ext != ""
 }
 
 func (m *Map) put(ext string, e crm.Employee) {

@@ -78,7 +78,7 @@ func TestSyncErrorKeepsOldList(t *testing.T) {
 
 func TestD08EmptyNumbersIndexNothing(t *testing.T) {
 	m := NewMap([]crm.Employee{{User: "1", Active: true}, {User: "2", Active: true}, {User: "3", Active: true, Extension: "103"}},
-		[]bridge.Employee{{Extension: "", Email: ""}, {Extension: "101", Email: ""}}, nil)
+		[]bridge.Employee{{Extension: "", Email: ""}, {Extension: "101", Email: ""}}, nil, Wishes{})
 	if _, ok := m.ByExtension(""); ok {
 		t.Fatal("the empty extension found somebody")
 	}
@@ -94,7 +94,7 @@ func TestM216OnlyListedExtensionsCount(t *testing.T) {
 	m := NewMap([]crm.Employee{
 		{User: "1", Active: true, Email: "Ivan@example.ru", Extension: "101"},
 		{User: "2", Active: true, Email: "olga@example.ru"},
-	}, []bridge.Employee{{Extension: "101", Email: "ivan@example.ru"}, {Extension: "102", Email: "olga@example.ru"}}, nil)
+	}, []bridge.Employee{{Extension: "101", Email: "ivan@example.ru"}, {Extension: "102", Email: "olga@example.ru"}}, nil, Wishes{})
 	if _, ok := m.ByExtension("102"); ok {
 		t.Fatal("102 is not in the CRM's telephony settings, yet it was found")
 	}
@@ -110,7 +110,7 @@ func TestM222JoinedByEmailWhereTheCRMKeepsNoExtensions(t *testing.T) {
 	m := NewMap([]crm.Employee{
 		{User: "7", Active: true, Email: "ivan@example.ru"},
 		{User: "8", Active: false, Email: "gone@example.ru"},
-	}, []bridge.Employee{{Extension: "101", Email: " Ivan@Example.ru"}, {Extension: "108", Email: "gone@example.ru"}}, nil)
+	}, []bridge.Employee{{Extension: "101", Email: " Ivan@Example.ru"}, {Extension: "108", Email: "gone@example.ru"}}, nil, Wishes{})
 	e, ok := m.ByExtension("101")
 	if !ok || e.User != "7" {
 		t.Fatalf("101: %v %v", e, ok)
@@ -161,7 +161,7 @@ func TestD07ShorterListNeedsConfirmation(t *testing.T) {
 // Decision 5, M-2.2.2: matched by e-mail once, by the CRM's id afterwards.
 func TestM222MatchedByEmailOnceThenByID(t *testing.T) {
 	ours := []bridge.Employee{{Extension: "101", Email: "ivan@example.ru"}}
-	first := NewMap([]crm.Employee{{User: "7", Active: true, Email: "ivan@example.ru", Name: "Иван"}}, ours, nil)
+	first := NewMap([]crm.Employee{{User: "7", Active: true, Email: "ivan@example.ru", Name: "Иван"}}, ours, nil, Wishes{})
 	links := first.Links(nil)
 	if len(links) != 1 || links[0].User != "7" {
 		t.Fatalf("links %+v", links)
@@ -181,7 +181,7 @@ func TestM222MatchedByEmailOnceThenByID(t *testing.T) {
 		"deleted, another with his mail": {users: []crm.Employee{{User: "9", Active: true, Email: "ivan@example.ru"}}, ours: ours, user: "9"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			m := NewMap(tc.users, tc.ours, links)
+			m := NewMap(tc.users, tc.ours, links, Wishes{})
 			e, ok := m.ByExtension("101")
 			if ok != (tc.user != "") || e.User != tc.user {
 				t.Errorf("101 is user %q, want %q", e.User, tc.user)
@@ -201,7 +201,7 @@ func TestM222MatchedByEmailOnceThenByID(t *testing.T) {
 
 // Conflicts are told: one e-mail of two users, one extension of two.
 func TestM222ConflictsAreListed(t *testing.T) {
-	m := NewMap([]crm.Employee{{User: "1", Active: true, Email: "a@example.ru", Extension: "101"}, {User: "2", Active: true, Email: "A@example.ru", Extension: "101"}}, nil, nil)
+	m := NewMap([]crm.Employee{{User: "1", Active: true, Email: "a@example.ru", Extension: "101"}, {User: "2", Active: true, Email: "A@example.ru", Extension: "101"}}, nil, nil, Wishes{})
 	got := strings.Join(m.Issues(), "\n")
 	if !strings.Contains(got, "share the e-mail") || !strings.Contains(got, "belongs to two users") {
 		t.Errorf("issues %q", got)

@@ -138,6 +138,7 @@ func (s *server) routes() []route {
 		{"GET /api/v1/integrations/{id}/employees", console, s.apiStaff},
 		{"POST /api/v1/integrations/{id}/employees/sync", admins, s.apiStaffSync},
 		{"POST /api/v1/integrations/{id}/employees/import", admins, s.apiStaffImport},
+		{"PUT /api/v1/integrations/{id}/employees/links", admins, s.apiStaffLinks},
 		{"GET /api/v1/openapi.json", public, s.apiDocument},
 
 		{"GET /hooks/{pbx}/route", public, s.routeAnswer},

@@ -21,6 +21,10 @@ type Employees interface {
 	TakeStaff(ctx context.Context, integration string, shorter bool) (joined int, issues []string, err error)
 	// ImportStaff adds chosen users to our employees. Refusals are *Refused.
 	ImportStaff(ctx context.Context, by, integration string, chosen []Chosen) (added int, err error)
+	// LinkStaff joins users of the CRM to our extensions, one to one: links is
+	// by user, "" undoes. senior is the user who gets what nobody else gets, ""
+	// leaves him. Refusals are *Refused.
+	LinkStaff(ctx context.Context, by, integration string, links map[string]string, senior string) error
 }
 
 // Staff is the employees of one integration.
@@ -34,6 +38,19 @@ type Staff struct {
 	Trouble     string      `json:"trouble,omitempty"` // of the last attempt
 	Import      bool        `json:"import"`            // users may be imported
 	People      []Person    `json:"people"`
+	// Group is the CRM's group whose users alone are offered for joining, "" if
+	// all are (R-7); Linkable says that joining by hand counts here (R-8).
+	Group    string `json:"group,omitempty"`
+	Linkable bool   `json:"linkable"`
+	// Senior is the e-mail of who gets what nobody else gets (R-9).
+	Senior  string         `json:"senior,omitempty"`
+	Changes []StaffChanges `json:"changes"` // newest first
+}
+
+// StaffChanges is what one synchronisation found changed in the CRM.
+type StaffChanges struct {
+	At   bridge.Time `json:"at"`
+	What []string    `json:"what"`
 }
 
 // StaffAlarm is a list that was not believed.
@@ -53,6 +70,22 @@ type Person struct {
 	Extension string `json:"extension,omitempty"` // in the CRM's telephony settings, or by the match
 	Active    bool   `json:"active"`
 	Ours      string `json:"ours,omitempty"` // extension of the employee of ours he is
+	// Offered: may be joined to an extension. Linked is the one he was joined to
+	// by hand, Suggested one that fits by e-mail or name.
+	Offered     bool   `json:"offered"`
+	Linked      string `json:"linked,omitempty"`
+	Suggested   string `json:"suggested,omitempty"`
+	SuggestedBy string `json:"suggested_by,omitempty"`
+}
+
+// Choice is the extension that stands chosen on the page.
+func (p Person) Choice() string {
+	for _, ext := range []string{p.Linked, p.Ours, p.Suggested} {
+		if ext != "" {
+			return ext
+		}
+	}
+	return ""
 }
 
 // Chosen is a user to be imported; Extension is needed where the CRM tells none.
@@ -158,8 +191,38 @@ func (s *server) apiStaffImport(w http.ResponseWriter, r *http.Request) error {
 	return s.apiStaff(w, r)
 }
 
+func (s *server) linkStaff(r *http.Request, links map[string]string, senior string) error {
+	if s.d.Employees == nil {
+		return ErrNotFound
+	}
+	if len(links) == 0 && senior == "" {
+		return invalid("links", "missing")
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), syncLimit)
+	defer cancel()
+	if err := s.d.Employees.LinkStaff(ctx, who(r).user.Login, r.PathValue("id"), links, senior); err != nil {
+		return changed(err)
+	}
+	return nil
+}
+
+func (s *server) apiStaffLinks(w http.ResponseWriter, r *http.Request) error {
+	var in struct {
+		Links  map[string]string `json:"links"`
+		Senior string            `json:"senior"`
+	}
+	if err := readJSON(r, &in); err != nil {
+		return err
+	}
+	if err := s.linkStaff(r, in.Links, in.Senior); err != nil {
+		return err
+	}
+	return s.apiStaff(w, r)
+}
+
 type staffView struct {
 	Staff Staff
+	Ours  []bridge.Employee
 	Admin bool
 	Error string
 	Done  string
@@ -177,10 +240,15 @@ func (s *server) showStaff(w http.ResponseWriter, r *http.Request, trouble strin
 	v := staffView{Staff: st, Admin: who(r).user.Role == bridge.Admin, Error: trouble}
 	switch n := r.URL.Query().Get("done"); {
 	case trouble != "" || n == "":
+	case n == "link":
+		v.Done = s.language(r).t("staff.linked")
 	case n == "sync":
 		v.Done = s.language(r).t("staff.synced")
 	default:
 		v.Done = s.language(r).t("staff.imported") + " " + n
+	}
+	if s.d.Names != nil {
+		_, v.Ours = s.d.Names()
 	}
 	p := s.page(r, s.language(r).t("staff.title")+" · "+st.Name, v)
 	p.Section = "overview"
@@ -201,6 +269,15 @@ func (s *server) staffForm(w http.ResponseWriter, r *http.Request) error {
 		if n, err = s.importStaff(r, chosen); err == nil {
 			back += fmt.Sprint(n)
 		}
+	case "link":
+		links := map[string]string{}
+		for name, v := range r.PostForm {
+			if user, ok := strings.CutPrefix(name, "link-"); ok && len(v) > 0 {
+				links[user] = v[0]
+			}
+		}
+		err = s.linkStaff(r, links, r.PostFormValue("senior"))
+		back += "link"
 	default:
 		if err = s.sync(r, r.PostFormValue("do") == "shorter"); err != nil {
 			err = changed(err)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/url"
 
-	"callbridge/bridge/fault"
 	"callbridge/crm"
 )
 
@@ -74,16 +73,4 @@ func (c *client) Install(ctx context.Context, m crm.Module) error {
 		return lost(op, false, "result")
 	}
 	return err
-}
-
-// SetStatus shows in the portal what a user is doing.
-func (c *client) SetStatus(ctx context.Context, user crm.UserID, s crm.UserStatus) error {
-	const op = "set user status"
-	id := userID(user)
-	if id == 0 {
-		return fault.New(fault.Invalid, "retailcrm: "+op, "no user")
-	}
-	word := map[crm.UserStatus]string{crm.StatusFree: "free", crm.StatusBusy: "busy", crm.StatusAway: "break"}[s]
-	return c.api.Do(ctx, crm.Request{Op: op, Method: "POST", Path: "/api/v5/users/" + url.PathEscape(string(user)) + "/status",
-		Form: url.Values{"status": {word}}, Safe: true}, nil)
 }

@@ -59,6 +59,10 @@ var (
 		Help: "Symbolic codes of status groups, with commas. Группы статусов закрытых заказов, через запятую."}
 	fieldModule = setting.Field{Name: "module_code", Label: "Telephony module",
 		Help: "Symbolic code of the integration that holds the extensions, if there is one. Код модуля телефонии с внутренними номерами."}
+	fieldGroup = setting.Field{Name: "managers_group", Label: "Group of managers", Default: builtIn,
+		Help: "Symbolic code or name; only its active users are offered for joining to extensions. Several with commas. Группа, чьи пользователи предлагаются для связи с внутренними номерами."}
+	fieldPresence = setting.Field{Name: "user_status", Label: "Status of users", OneOf: []string{"sync", "off"}, Default: "sync",
+		Help: "sync: busy while on the phone, break while on do-not-disturb, and what users set in the CRM counts here. Статус пользователя: занят во время разговора, перерыв при «не беспокоить», и обратно."}
 	fieldRate = setting.Field{Name: "requests_per_second", Label: "Requests per second",
 		Help: "0 means no limit. Empty: just below the vendor's limits, and no limit for a sandbox on this machine. Пусто: чуть меньше лимита retailCRM."}
 )
@@ -68,7 +72,7 @@ var Driver = crm.Driver{
 	Name:  "retailcrm",
 	Title: "retailCRM",
 	Fields: []setting.Field{fieldURL, fieldKey, fieldSite, fieldAdmin, fieldPhone, fieldSearch, fieldNotify, fieldStatus, fieldMethod,
-		fieldMissed, fieldClosed, fieldModule, fieldRate},
+		fieldMissed, fieldClosed, fieldModule, fieldGroup, fieldPresence, fieldRate},
 	PerSecond: perSecond,
 	Batch:     batchSize,
 	Open:      open,
@@ -83,8 +87,11 @@ var (
 	_ crm.DealMaker    = (*client)(nil)
 	_ crm.FieldWriter  = (*client)(nil)
 	_ crm.Directory    = (*client)(nil)
+	_ crm.Grouped      = (*client)(nil)
 	_ crm.Installer    = (*client)(nil)
 	_ crm.StatusSetter = (*client)(nil)
+	_ crm.StatusReader = (*client)(nil)
+	_ crm.StatusTeller = (*client)(nil)
 	_ crm.Router       = (*client)(nil)
 )
 

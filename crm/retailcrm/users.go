@@ -20,21 +20,38 @@ type user struct {
 	Patronymic crm.Text  `json:"patronymic"`
 	IsManager  crm.Text  `json:"isManager"`
 	IsAdmin    crm.Text  `json:"isAdmin"`
-	Groups     []struct {
-		Code crm.Text `json:"code"`
-	} `json:"groups"`
+	Groups     []group   `json:"groups"`
 }
 
-func (u user) manager() bool {
-	if u.IsManager.Bool() {
-		return true
+// builtIn is the code of the group "Менеджеры", which every account has.
+const builtIn = "manager"
+
+// Group is for people: only its members are offered for joining (R-7).
+func (c *client) Group() string {
+	if g := strings.TrimSpace(c.vals.Get(fieldGroup)); g != builtIn {
+		return g
 	}
-	for _, g := range u.Groups {
-		if g.Code == "manager" {
-			return true
-		}
+	return "Менеджеры"
+}
+
+// manager says whether a user is in the group, by its code or its name. An
+// answer without groups (D-09) leaves the CRM's own mark.
+func (c *client) manager(u user) bool {
+	if len(u.Groups) == 0 {
+		return u.IsManager.Bool()
 	}
-	return false
+	wanted := strings.Split(c.vals.Get(fieldGroup), ",")
+	return slices.ContainsFunc(wanted, func(w string) bool {
+		w = strings.TrimSpace(w)
+		return w != "" && slices.ContainsFunc(u.Groups, func(g group) bool {
+			return strings.EqualFold(string(g.Code), w) || strings.EqualFold(string(g.Name), w)
+		})
+	})
+}
+
+type group struct {
+	Code crm.Text `json:"code"`
+	Name crm.Text `json:"name"`
 }
 
 // Employees lists all users, the dismissed ones too, so that the caller sees
@@ -55,7 +72,7 @@ func (c *client) Employees(ctx context.Context) ([]crm.Employee, error) {
 		}
 		out = append(out, crm.Employee{User: crm.UserID(u.ID), Email: strings.TrimSpace(string(u.Email)),
 			Name:      joinName(u.FirstName, u.Patronymic, u.LastName),
-			Extension: codes[string(u.ID)], Active: u.Active == nil || u.Active.Bool(), Manager: u.manager()})
+			Extension: codes[string(u.ID)], Active: u.Active == nil || u.Active.Bool(), Manager: c.manager(u)})
 	}
 	slices.SortStableFunc(out, func(a, b crm.Employee) int { return int(crm.Text(a.User).Int() - crm.Text(b.User).Int()) })
 	return out, nil

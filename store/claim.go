@@ -49,7 +49,7 @@ func (db *DB) ClaimUpTo(ctx context.Context, integration string, now time.Time, 
 		return nil, err
 	}
 	var rows []deliveryRow
-	err = db.write(ctx, "claim", func(t *tx) error {
+	err = db.share(ctx, "claim", func(t *tx) error {
 		rows = rows[:0]
 		if held, err := t.isHeld(integration); err != nil || held {
 			return err

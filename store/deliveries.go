@@ -348,11 +348,9 @@ const (
 func (db *DB) AddAttempt(ctx context.Context, a Attempt) error {
 	return db.share(ctx, "keep attempt", func(t *tx) error {
 		var n int64
-		if err := t.one(&n, `SELECT COALESCE(MAX(n), 0) + 1 FROM attempts WHERE delivery_id = ?`, a.DeliveryID); err != nil {
-			return err
-		}
-		err := t.exec(`INSERT INTO attempts (delivery_id, n, at, took_ms, request, response, code, error_kind, error) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			a.DeliveryID, n, a.At.Milli(), a.TookMS, cut(a.Request), cut(a.Response), a.Code, clean(a.ErrorKind), cut(a.Error))
+		err := t.one(&n, `INSERT INTO attempts (delivery_id, n, at, took_ms, request, response, code, error_kind, error)
+			SELECT ?, COALESCE(MAX(n), 0) + 1, ?, ?, ?, ?, ?, ?, ? FROM attempts WHERE delivery_id = ? RETURNING n`,
+			a.DeliveryID, a.At.Milli(), a.TookMS, cut(a.Request), cut(a.Response), a.Code, clean(a.ErrorKind), cut(a.Error), a.DeliveryID)
 		if err != nil || n <= attemptKeep {
 			return err
 		}

@@ -14,7 +14,7 @@ import (
 // SaveMissed writes entries of clients who wait to be called back, and in the
 // same transaction the deliveries that come of it (b's plans and deliveries).
 func (db *DB) SaveMissed(ctx context.Context, entries []bridge.MissedEntry, b Batch) error {
-	return db.write(ctx, "save missed calls", func(t *tx) error {
+	return db.share(ctx, "save missed calls", func(t *tx) error {
 		for _, e := range entries {
 			data, err := json.Marshal(e)
 			if err != nil {

@@ -50,21 +50,20 @@ func (db *DB) recordings(ctx context.Context, where string, args ...any) ([]Reco
 	return out, nil
 }
 
-// AwaitRecordings begins to wait for the sound files of a call; those waited
+// AwaitRecordings begins to wait for the sound files of calls; those waited
 // for already stay as they are.
-func (db *DB) AwaitRecordings(ctx context.Context, c bridge.Call, at time.Time) error {
-	if len(c.Recordings) == 0 {
+func (db *DB) AwaitRecordings(ctx context.Context, calls []bridge.Call, at time.Time) error {
+	var rows [][]any
+	for _, c := range calls {
+		for i, r := range c.Recordings {
+			rows = append(rows, []any{clean(c.ID), i, clean(c.PBX), clean(r.Name), string(RecordingWaiting), 0, 0, milli(at), 0})
+		}
+	}
+	if len(rows) == 0 {
 		return nil
 	}
 	return db.share(ctx, "await recordings", func(t *tx) error {
-		for i, r := range c.Recordings {
-			err := t.exec(`INSERT INTO recordings (`+recordingColumns+`) VALUES (?, ?, ?, ?, ?, 0, 0, ?, 0) ON CONFLICT DO NOTHING`,
-				clean(c.ID), i, clean(c.PBX), clean(r.Name), string(RecordingWaiting), milli(at))
-			if err != nil {
-				return err
-			}
-		}
-		return nil
+		return t.insert(`recordings (`+recordingColumns+`)`, `ON CONFLICT DO NOTHING`, rows)
 	})
 }
 
@@ -88,14 +87,16 @@ func (db *DB) Recordings(ctx context.Context, callID string) ([]RecordingRow, er
 	return db.recordings(ctx, `call_id = ? ORDER BY n`, callID)
 }
 
-// SaveRecording writes down what a look at a file showed, and in the same
+// SaveRecordings writes down what a look at files showed, and in the same
 // transaction the deliveries that come of it.
-func (db *DB) SaveRecording(ctx context.Context, r RecordingRow, b Batch) error {
-	return db.write(ctx, "save recording", func(t *tx) error {
-		err := t.exec(`UPDATE recordings SET state = ?, size = ?, tries = ?, next_at = ?, ready_at = ? WHERE call_id = ? AND n = ?`,
-			string(r.State), r.Size, r.Tries, r.NextAt.Milli(), r.ReadyAt.Milli(), clean(r.CallID), r.N)
-		if err != nil {
-			return err
+func (db *DB) SaveRecordings(ctx context.Context, rows []RecordingRow, b Batch) error {
+	return db.share(ctx, "save recordings", func(t *tx) error {
+		for _, r := range rows {
+			err := t.exec(`UPDATE recordings SET state = ?, size = ?, tries = ?, next_at = ?, ready_at = ? WHERE call_id = ? AND n = ?`,
+				string(r.State), r.Size, r.Tries, r.NextAt.Milli(), r.ReadyAt.Milli(), clean(r.CallID), r.N)
+			if err != nil {
+				return err
+			}
 		}
 		return t.plan(b, nil)
 	})

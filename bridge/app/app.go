@@ -41,7 +41,7 @@ type Options struct {
 	Drivers []crm.Driver // nil: all of them
 	// Transport carries requests to CRMs; nil: the default one.
 	Transport http.RoundTripper
-	// Parallel is how many clients are served side by side per integration; 0: 8.
+	// Parallel is how many clients are served side by side per integration; 0: 32.
 	Parallel int
 	// Listener serves the pages; nil: Config.Listen is opened.
 	Listener net.Listener
@@ -117,7 +117,13 @@ type inForce struct {
 // New opens the store and prepares everything; nothing runs yet.
 func New(ctx context.Context, o Options) (*App, error) {
 	if o.Parallel == 0 {
-		o.Parallel = 8
+		o.Parallel = 32
+	}
+	if o.Transport == nil {
+		// As many kept connections as clients served, lookups besides: Go's
+		// default of two a host would dial anew for most requests.
+		o.Transport = &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, MaxIdleConnsPerHost: 2 * o.Parallel,
+			IdleConnTimeout: 90 * time.Second, TLSHandshakeTimeout: 10 * time.Second, ExpectContinueTimeout: time.Second}
 	}
 	if o.Drivers == nil {
 		o.Drivers = Drivers()

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"callbridge/bridge"
 	"callbridge/bridge/missed"
 	"callbridge/bridge/rules"
@@ -64,11 +66,9 @@ func (r *returns) run(ctx context.Context) {
 		if len(calls) > 0 {
 			r.a.writer.flush() // deliveries are planned for calls that are stored
 		}
-		for i := range calls {
-			r.persist(ctx, "a call", func() error { return r.settle(ctx, &calls[i]) })
-			if ctx.Err() != nil {
-				return
-			}
+		r.settleAll(ctx, calls)
+		if ctx.Err() != nil {
+			return
 		}
 		select {
 		case <-ctx.Done():
@@ -78,6 +78,30 @@ func (r *returns) run(ctx context.Context) {
 			r.persist(ctx, "the mark", func() error { return r.a.db.SetMissedUntil(ctx, began) })
 		}
 	}
+}
+
+// sideBySide is how many clients are settled, and how many files looked at, at
+// once: what they write shares a transaction.
+const sideBySide = 16
+
+// settleAll settles the calls of each client in their order, and clients side
+// by side.
+func (r *returns) settleAll(ctx context.Context, calls []bridge.Call) {
+	byClient := map[bridge.Number][]int{}
+	for i := range calls {
+		byClient[calls[i].Client] = append(byClient[calls[i].Client], i)
+	}
+	var g errgroup.Group
+	g.SetLimit(sideBySide)
+	for _, list := range byClient {
+		g.Go(func() error {
+			for _, i := range list {
+				r.persist(ctx, "a call", func() error { return r.settle(ctx, &calls[i]) })
+			}
+			return nil
+		})
+	}
+	_ = g.Wait() // none of them returns an error: persist repeats
 }
 
 // persist repeats until it works or the program ends.

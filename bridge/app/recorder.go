@@ -3,8 +3,11 @@ package app
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"callbridge/bridge"
 	"callbridge/bridge/rules"
@@ -106,25 +109,18 @@ func (r *recorder) round(ctx context.Context) (time.Duration, error) {
 	calls := r.queue
 	r.queue = nil
 	r.mu.Unlock()
-	for i, c := range calls {
-		if err := r.a.db.AwaitRecordings(ctx, c, time.Now().Add(looks[0])); err != nil {
-			r.mu.Lock()
-			r.queue = append(calls[i:], r.queue...)
-			r.mu.Unlock()
-			return 0, err
-		}
+	if err := r.a.db.AwaitRecordings(ctx, calls, time.Now().Add(looks[0])); err != nil {
+		r.mu.Lock()
+		r.queue = append(calls, r.queue...)
+		r.mu.Unlock()
+		return 0, err
 	}
 	due, err := r.a.db.DueRecordings(ctx, time.Now(), 200)
 	if err != nil {
 		return 0, err
 	}
-	for _, row := range due {
-		if ctx.Err() != nil {
-			return 0, nil
-		}
-		if err := r.look(ctx, row); err != nil {
-			return 0, err
-		}
+	if err := r.lookAll(ctx, due); err != nil || ctx.Err() != nil {
+		return 0, err
 	}
 	next, err := r.a.db.NextRecording(ctx)
 	if err != nil || next.IsZero() {
@@ -145,12 +141,9 @@ func (r *recorder) catchUp(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		for i := range page {
-			if r.wants(&page[i]) {
-				if err := r.a.db.AwaitRecordings(ctx, page[i], time.Now()); err != nil {
-					return err
-				}
-			}
+		page = slices.DeleteFunc(page, func(c bridge.Call) bool { return !r.wants(&c) })
+		if err := r.a.db.AwaitRecordings(ctx, page, time.Now()); err != nil {
+			return err
 		}
 		if f.Before = next; next == "" {
 			return nil
@@ -158,9 +151,49 @@ func (r *recorder) catchUp(ctx context.Context) error {
 	}
 }
 
-// look looks at one file. It is complete when two looks in a row find it of
-// the same size; a bare header never is.
-func (r *recorder) look(ctx context.Context, row store.RecordingRow) error {
+// lookAll looks at files side by side and writes down at once what they showed.
+func (r *recorder) lookAll(ctx context.Context, due []store.RecordingRow) error {
+	var (
+		mu   sync.Mutex
+		rows []store.RecordingRow
+		b    store.Batch
+		g    errgroup.Group
+	)
+	g.SetLimit(sideBySide)
+	for _, row := range due {
+		g.Go(func() error {
+			row, more, err := r.look(ctx, row)
+			if err != nil || ctx.Err() != nil {
+				return err
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			rows = append(rows, row)
+			b.Plans, b.Deliveries = append(b.Plans, more.Plans...), append(b.Deliveries, more.Deliveries...)
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil || len(rows) == 0 {
+		return err
+	}
+	if err := r.a.db.SaveRecordings(ctx, rows, b); err != nil {
+		return err
+	}
+	if len(b.Deliveries) > 0 {
+		touched := map[string]bool{}
+		for _, d := range b.Deliveries {
+			touched[d.Integration] = true
+		}
+		r.a.wakeTargets(touched)
+	}
+	return nil
+}
+
+// look looks at one file: what it is like now, and the deliveries that come of
+// it. It is complete when two looks in a row find it of the same size; a bare
+// header never is.
+func (r *recorder) look(ctx context.Context, row store.RecordingRow) (store.RecordingRow, store.Batch, error) {
+	var b store.Batch
 	src := r.source(row.PBX)
 	size := int64(0)
 	if src != nil {
@@ -174,22 +207,25 @@ func (r *recorder) look(ctx context.Context, row store.RecordingRow) error {
 		}
 		cancel()
 		if ctx.Err() != nil {
-			return nil
+			return row, b, nil
 		}
 	}
 	call, err := r.a.db.Call(ctx, row.CallID)
+	if errors.Is(err, store.ErrNotFound) { // its time of keeping is over, or it was erased
+		row.State = store.RecordingNone
+		return row, b, nil
+	}
 	if err != nil {
-		return err
+		return row, b, err
 	}
 	now := time.Now()
 	complete := size > 0 && size == row.Size || size < 0 // a length nobody tells: it is served whole
 	row.Size, row.Tries = size, row.Tries+1
-	var b store.Batch
 	switch {
 	case complete:
 		row.State, row.ReadyAt = store.RecordingReady, bridge.At(now)
 		if b, err = r.attach(ctx, &call); err != nil {
-			return err
+			return row, b, err
 		}
 	case now.Sub(call.EndedAt.Time) > recordingPatience:
 		row.State = store.RecordingNone
@@ -200,17 +236,7 @@ func (r *recorder) look(ctx context.Context, row store.RecordingRow) error {
 		}
 		row.NextAt = bridge.At(now.Add(wait))
 	}
-	if err := r.a.db.SaveRecording(ctx, row, b); err != nil {
-		return err
-	}
-	if len(b.Deliveries) > 0 {
-		touched := map[string]bool{}
-		for _, d := range b.Deliveries {
-			touched[d.Integration] = true
-		}
-		r.a.wakeTargets(touched)
-	}
-	return nil
+	return row, b, nil
 }
 
 // attach plans the late link for every CRM that has got the call already.

@@ -141,10 +141,62 @@ func limit(n, most int) int {
 // held where nothing is held (any more) waits. Calls from many workers share
 // one transaction.
 func (db *DB) Finish(ctx context.Context, d bridge.Delivery) error {
+	if err := isOutcome(&d); err != nil {
+		return err
+	}
+	return db.share(ctx, "finish delivery", func(t *tx) error { return t.finish(d) })
+}
+
+// FinishNext is Finish, and in the same transaction takes for lease what is to
+// be done next for the same client, as Claim would; nil if that is nothing, or
+// stands in a backlog, whose order is among all clients. A worker that stays
+// with a client saves the wait for a claim.
+func (db *DB) FinishNext(ctx context.Context, d bridge.Delivery, now time.Time, lease time.Duration) (*bridge.Delivery, error) {
+	if d.State == bridge.Waiting || d.State == bridge.Held || d.Backlog {
+		return nil, db.Finish(ctx, d)
+	}
+	if err := isOutcome(&d); err != nil {
+		return nil, err
+	}
+	var row *deliveryRow
+	err := db.share(ctx, "finish delivery", func(t *tx) (err error) {
+		if err = t.finish(d); err == nil {
+			row, err = t.nextOf(d.Integration, d.Client, milli(now), milli(now.Add(lease)))
+		}
+		return err
+	})
+	if err != nil || row == nil {
+		return nil, err
+	}
+	next, err := row.delivery()
+	return &next, db.wrap("finish delivery", err)
+}
+
+// nextOf takes the client's next delivery if it is fresh and due.
+func (t *tx) nextOf(integration, client string, now, until int64) (*deliveryRow, error) {
+	if held, err := t.isHeld(integration); err != nil || held {
+		return nil, err
+	}
+	heads, err := t.heads(integration, []string{client})
+	if err != nil {
+		return nil, err
+	}
+	h, ok := heads[client]
+	if !ok || h.State != string(bridge.Waiting) || h.NextAt > now || h.Merged != "" || h.Backlog {
+		return nil, nil
+	}
+	h.State, h.LeaseUntil, h.Ticket = string(bridge.Trying), until, h.Ticket+1
+	if err := t.setLanes([][]any{{integration, client, until, h.ID}}); err != nil {
+		return nil, err
+	}
+	return &h, t.exec(`UPDATE deliveries SET state = 'trying', lease_until = ?, ticket = ticket + 1 WHERE id = ?`, until, h.ID)
+}
+
+func isOutcome(d *bridge.Delivery) error {
 	if d.State == bridge.Trying || !slices.Contains(bridge.DeliveryStates(), d.State) {
 		return fmt.Errorf("store: finish delivery %d: %q is no outcome", d.ID, d.State)
 	}
-	return db.share(ctx, "finish delivery", func(t *tx) error { return t.finish(d) })
+	return nil
 }
 
 func (t *tx) finish(d bridge.Delivery) error {

@@ -132,6 +132,15 @@ func (l ledger) AddAttempt(ctx context.Context, a deliver.Attempt) error {
 	return l.DB.AddAttempt(ctx, row)
 }
 
+// FinishNext is like Finish for a row that was lost.
+func (l ledger) FinishNext(ctx context.Context, d bridge.Delivery, now time.Time, lease time.Duration) (*bridge.Delivery, error) {
+	next, err := l.DB.FinishNext(ctx, d, now, lease)
+	if errors.Is(err, store.ErrLeaseLost) {
+		return nil, nil
+	}
+	return next, err
+}
+
 // Finish takes a row that was lost to another worker for what it is: closed
 // or retaken, and no trouble of ours.
 func (l ledger) Finish(ctx context.Context, d bridge.Delivery) error {

@@ -20,6 +20,9 @@ type Store interface {
 	ClaimUpTo(ctx context.Context, integration string, now time.Time, lease time.Duration, n, backlog int) ([]bridge.Delivery, error)
 	// Finish writes the outcome of an attempt.
 	Finish(ctx context.Context, d bridge.Delivery) error
+	// FinishNext is Finish, and takes what is to be done next for the same
+	// client; nil if there is nothing.
+	FinishNext(ctx context.Context, d bridge.Delivery, now time.Time, lease time.Duration) (*bridge.Delivery, error)
 	// NextDue says when the next row is due; ok is false if nothing waits.
 	NextDue(ctx context.Context, integration string) (at time.Time, ok bool, err error)
 	// HoldIntegration holds every open row of the integration.

@@ -71,6 +71,26 @@ func (m *memory) Finish(_ context.Context, d bridge.Delivery) error {
 	return nil
 }
 
+func (m *memory) FinishNext(ctx context.Context, d bridge.Delivery, now time.Time, lease time.Duration) (*bridge.Delivery, error) {
+	if err := m.Finish(ctx, d); err != nil || d.State == bridge.Waiting || d.State == bridge.Held || d.Backlog {
+		return nil, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, r := range m.sorted() {
+		if r.Client != d.Client || r.State != bridge.Waiting && r.State != bridge.Trying {
+			continue
+		}
+		if r.State != bridge.Waiting || r.NextAt.After(now) || r.Backlog || m.held != "" {
+			break
+		}
+		r.State, r.LeaseUntil = bridge.Trying, bridge.At(now.Add(lease))
+		next := *r
+		return &next, nil
+	}
+	return nil, nil
+}
+
 func (m *memory) NextDue(context.Context, string) (time.Time, bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

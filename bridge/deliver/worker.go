@@ -77,7 +77,7 @@ func (w *Worker) Run(ctx context.Context) {
 				busy <- struct{}{}
 				wg.Go(func() {
 					defer func() { w.took([]bridge.Delivery{d}, -1); <-busy; poke(w.freed) }()
-					w.one(ctx, d)
+					w.serve(ctx, d)
 				})
 			}
 			if batch := w.ripe(ctx, len(rows) == 0 && w.backlogRuns() == 0); len(batch) > 0 {
@@ -225,15 +225,23 @@ func (w *Worker) pauseLeft() time.Duration {
 	return w.paused.Sub(w.now())
 }
 
-// one makes one attempt and writes down what became of it.
-func (w *Worker) one(ctx context.Context, d bridge.Delivery) {
+// serve makes an attempt, and then what is to be done next for the same client.
+func (w *Worker) serve(ctx context.Context, d bridge.Delivery) {
+	for next := &d; next != nil; {
+		next = w.one(ctx, *next)
+	}
+}
+
+// one makes one attempt and writes down what became of it. It returns what is
+// to be done next for the same client, if it may go on with that.
+func (w *Worker) one(ctx context.Context, d bridge.Delivery) *bridge.Delivery {
 	began := w.now()
 	if w.isHeld() {
 		// Refused while this row was on its way to us: give it back untried.
 		d.State, d.LeaseUntil = bridge.Held, bridge.Time{}
 		d.Note = heldNote
 		w.finish(ctx, d)
-		return
+		return nil
 	}
 	trace := &crm.Trace{}
 	marked := crm.WithGate(crm.WithTrace(ctx, trace), w.Gate)
@@ -244,15 +252,16 @@ func (w *Worker) one(ctx context.Context, d bridge.Delivery) {
 	row, err := w.perform(actx, d)
 	cancel()
 	if errors.Is(err, errPenned) {
-		return
+		return nil
 	}
-	w.close(ctx, row, err, trace, began)
+	return w.close(ctx, row, err, trace, began)
 }
 
 const heldNote = "credentials refused: held until the integration is active again"
 
-// close writes down what became of an attempt, and what follows for others.
-func (w *Worker) close(ctx context.Context, row bridge.Delivery, err error, trace *crm.Trace, began time.Time) {
+// close writes down what became of an attempt, and what follows for others. It
+// returns what is to be done next for the same client, if that is free to go.
+func (w *Worker) close(ctx context.Context, row bridge.Delivery, err error, trace *crm.Trace, began time.Time) *bridge.Delivery {
 	now := w.now()
 	d := row
 	if fault.IsStopped(ctx, err) {
@@ -260,20 +269,26 @@ func (w *Worker) close(ctx context.Context, row bridge.Delivery, err error, trac
 		d.State, d.Look = bridge.Waiting, true
 		d.NextAt, d.LeaseUntil = bridge.At(now), bridge.Time{}
 		w.finish(ctx, d)
-		return
+		return nil
 	}
 	v := judge(row, err, now)
 	w.apply(ctx, v)
 	// Both together share one transaction, and one wait for the disk.
 	var both sync.WaitGroup
 	both.Go(func() { w.record(ctx, v.row, trace, began, now) })
-	w.finish(ctx, v.row)
+	var next *bridge.Delivery
+	if ctx.Err() != nil || w.isHeld() || w.pauseLeft() > 0 {
+		w.finish(ctx, v.row)
+	} else {
+		next = w.finishNext(ctx, v.row)
+	}
 	both.Wait()
 	result := string(v.row.State)
 	if err != nil {
 		result = v.row.ErrorKind
 	}
 	w.obs.Delivered(d.Integration, d.Action.Kind, result, now.Sub(began))
+	return next
 }
 
 // apply carries out what a verdict means beyond its own row.
@@ -319,6 +334,18 @@ func (w *Worker) finish(ctx context.Context, d bridge.Delivery) {
 		w.log.Error("an outcome could not be stored; the action will be looked up and tried again",
 			"call", d.CallID, "action", d.Action.Kind, "err", err)
 	}
+}
+
+// finishNext is finish for a row after which the client's next may follow.
+func (w *Worker) finishNext(ctx context.Context, d bridge.Delivery) *bridge.Delivery {
+	fctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	next, err := w.store.FinishNext(fctx, d, w.now(), lease)
+	if err != nil {
+		w.log.Error("an outcome could not be stored; the action will be looked up and tried again",
+			"call", d.CallID, "action", d.Action.Kind, "err", err)
+	}
+	return next
 }
 
 func (w *Worker) record(ctx context.Context, d bridge.Delivery, trace *crm.Trace, began, now time.Time) {

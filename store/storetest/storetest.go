@@ -46,6 +46,7 @@ func Run(t *testing.T, dsn func(testing.TB) string) {
 		{"intake", testIntake},
 		{"reading", testReading},
 		{"claim", testClaim},
+		{"next", testNext},
 		{"hold", testHold},
 		{"ledger", testLedger},
 		{"around", testAround},

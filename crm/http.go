@@ -3,6 +3,7 @@ package crm
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -400,6 +401,16 @@ type maskedError struct {
 
 func (e *maskedError) Error() string        { return e.text }
 func (e *maskedError) Is(target error) bool { return errors.Is(e.cause, target) }
+
+// As tells only what a check wants to know: that the name or the certificate of
+// the address is at fault.
+func (e *maskedError) As(target any) bool {
+	switch target.(type) {
+	case **net.DNSError, **tls.CertificateVerificationError:
+		return errors.As(e.cause, target)
+	}
+	return false
+}
 
 // GoString keeps the cause, which is not masked, out of %#v.
 func (e *maskedError) GoString() string { return e.text }

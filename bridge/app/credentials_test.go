@@ -2,12 +2,19 @@ package app
 
 import (
 	"encoding/json"
+	"errors"
+	gonet "net"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
 	"callbridge/bridge"
 	"callbridge/bridge/config"
 	"callbridge/bridge/setting"
+	"callbridge/crm"
+	"callbridge/crm/megaplan/megaplantest"
+	"callbridge/crm/sandbox"
 )
 
 // M-1.1 to M-1.5: one named account serves several integrations; its secrets
@@ -69,45 +76,90 @@ func TestM11NamedCredentialsServeSeveralIntegrations(t *testing.T) {
 	}
 }
 
-// M-1.5, M-2.1.4: "check" says in plain words what is wrong and what to click.
+// place is a network in which an address may lead to nothing, or to something else.
+type place struct {
+	crm http.RoundTripper
+	err error
+	web bool // another site
+}
+
+func (p *place) RoundTrip(r *http.Request) (*http.Response, error) {
+	switch {
+	case p.err != nil:
+		return nil, p.err
+	case p.web:
+		w := httptest.NewRecorder()
+		w.Header().Set("Content-Type", "text/html")
+		_, _ = w.WriteString("<!DOCTYPE html><html><body>Интернет-магазин</body></html>")
+		return w.Result(), nil
+	}
+	return p.crm.RoundTrip(r)
+}
+
+// M-1.5, M-2.1.4: "check" says in plain words what is wrong (the address, the
+// password, each right) and what to click, in both languages.
 func TestM15CheckSaysWhatIsWrong(t *testing.T) {
-	b := openBureau(t, bureauSeed(), func(s *bridge.Settings) { withUsers(t, s) })
+	mega := megaplantest.New(megaplantest.Options{Seed: bureauSeed()})
+	net := &place{crm: sandbox.Transport(mega)}
+	b := openBureauWith(t, mega, net, func(s *bridge.Settings) { withUsers(t, s) })
 	v := b.clerk("admin")
-	check := func() (out struct {
+	type answer struct {
 		OK                       bool
 		Account, Problem, Detail string
-		Lines                    []struct {
-			What, Help string
-			OK         bool
-		}
-	}) {
+		Lines                    []crm.CheckLine
+	}
+	check := func(lang string) (out answer) {
 		t.Helper()
+		v.lang = lang
 		code, body := v.do("POST", "/api/v1/integrations/mp/check", nil)
 		if code != 200 || json.Unmarshal([]byte(body), &out) != nil {
 			t.Fatalf("%d %s", code, body)
 		}
 		return out
 	}
-	if c := check(); !c.OK || c.Account == "" || len(c.Lines) < 7 {
+	if c := check("en"); !c.OK || c.Account == "" || len(c.Lines) < 9 {
 		t.Errorf("all well: %+v", c)
 	}
-	b.mega.Restrict("callUserConfig")
-	c := check()
-	said := ""
-	for _, l := range c.Lines {
-		if !l.OK {
-			said += l.What + ": " + l.Help
+	for _, right := range megaplantest.Rights {
+		b.mega.Restrict(right)
+	}
+	for lang, want := range map[string]string{"en": "Give the user|Телефония", "ru": "Дайте пользователю|Телефония"} {
+		c := check(lang)
+		said := ""
+		for _, l := range c.Lines {
+			if l.OK || l.What == "" || l.Help == "" {
+				t.Errorf("%s: %+v", lang, l)
+			}
+			if lang == "ru" && strings.ContainsAny(l.What, "abcdefghijklmnopqrstuvwxyz") {
+				t.Errorf("not in Russian: %+v", l)
+			}
+			said += l.What + ": " + l.Help + "\n"
+		}
+		for w := range strings.SplitSeq(want, "|") {
+			if c.OK || !strings.Contains(said, w) {
+				t.Errorf("%s: no %q in %s", lang, w, said)
+			}
 		}
 	}
-	if c.OK || !strings.Contains(said, "telephony settings") || !strings.Contains(said, "Телефония") {
-		t.Errorf("a right is missing: %+v", c)
-	}
-	b.mega.SetPassword("another", true)
-	if c := check(); c.OK || !strings.Contains(c.Problem, "refuses login, password or key") {
-		t.Errorf("wrong password: %+v", c)
-	}
-	if code, page := v.do("POST", "/integrations/mp/check", nil); code != 200 || !strings.Contains(page, "refuses login, password or key") {
-		t.Errorf("page: %d", code)
+	for _, c := range []struct {
+		name, en, ru string
+		breaks       func()
+	}{
+		{"password", "refuses login, password or key", "не принимает логин, пароль или ключ", func() { b.mega.SetPassword("another", true) }},
+		{"no such address", "there is no such name on the internet", "такого имени в интернете нет", func() { net.err = &gonet.DNSError{Err: "no such host", IsNotFound: true} }},
+		{"nobody there", "Nobody answers at this address", "никто не отвечает", func() { net.err = errors.New("connection refused") }},
+		{"another site", "not this CRM", "не эта CRM", func() { net.err, net.web = nil, true }},
+	} {
+		c.breaks()
+		if got := check("en"); got.OK || !strings.Contains(got.Problem, c.en) || got.Detail == "" {
+			t.Errorf("%s: %+v", c.name, got)
+		}
+		if got := check("ru"); got.OK || !strings.Contains(got.Problem, c.ru) {
+			t.Errorf("%s: %+v", c.name, got)
+		}
+		if code, page := v.do("POST", "/integrations/mp/check", nil); code != 200 || !strings.Contains(page, c.ru) || !strings.Contains(page, "/settings/integrations/mp") {
+			t.Errorf("%s, page: %d", c.name, code)
+		}
 	}
 	if code, _ := b.clerk("boss").do("POST", "/api/v1/integrations/mp/check", nil); code != 403 {
 		t.Errorf("a supervisor: %d", code)

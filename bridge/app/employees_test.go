@@ -21,6 +21,7 @@ type clerk struct {
 	b     *bureau
 	pages http.Handler
 	token string
+	lang  string // "": English
 }
 
 const clerkPassword = "a good password"
@@ -66,7 +67,7 @@ func (v *clerk) do(method, path string, in any) (int, string) {
 	}
 	r := httptest.NewRequest(method, path, strings.NewReader(body))
 	r.Header.Set("Content-Type", kind)
-	r.Header.Set("Accept-Language", "en")
+	r.Header.Set("Accept-Language", cmpOr(v.lang, "en"))
 	if v.token != "" {
 		r.Header.Set("Authorization", "Bearer "+v.token)
 	}

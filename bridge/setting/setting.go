@@ -16,6 +16,7 @@ type Field struct {
 	Help     string // what to click, where to find the value
 	Required bool
 	Secret   bool     // encrypted at rest, masked everywhere
+	Account  bool     // says who logs in where: part of named credentials
 	URL      bool     // must be an absolute http(s) address
 	OneOf    []string // closed list of values; empty = free text
 	Default  string

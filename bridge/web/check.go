@@ -2,7 +2,9 @@ package web
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
+	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -35,21 +37,52 @@ func (s *server) check(r *http.Request) (checked, error) {
 	if errors.Is(err, ErrNotFound) {
 		return out, ErrNotFound
 	}
+	return inWords(s.language(r), rep, err), nil
+}
+
+// inWords says what came out of a check in the reader's language: what is wrong
+// and what to click.
+func inWords(l lang, rep crm.Report, err error) checked {
+	out := checked{Lines: []crm.CheckLine{}}
 	if err != nil {
-		out.Detail = err.Error()
-		key := "error.crm_" + fault.KindOf(err).String()
-		if _, ok := errors.AsType[*fault.Error](err); !ok {
-			key = "error.crm_invalid"
-		}
-		out.Problem = s.language(r).t(key)
-		return out, nil
+		out.Problem, out.Detail = l.t("check."+troubleOf(err)), err.Error()
+		return out
 	}
 	out.OK, out.Account = true, strings.TrimSpace(rep.Account)
-	for _, l := range rep.Lines {
-		out.OK = out.OK && l.OK
-		out.Lines = append(out.Lines, l)
+	for _, line := range rep.Lines {
+		out.OK = out.OK && line.OK
+		out.Lines = append(out.Lines, l.checkLine(line))
 	}
-	return out, nil
+	return out
+}
+
+// troubleOf tells apart what an admin would put right in different places: the
+// address, the password, a right, or nothing but patience.
+func troubleOf(err error) string {
+	if dns, ok := errors.AsType[*net.DNSError](err); ok && dns.IsNotFound {
+		return "address.unknown"
+	}
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return "address.certificate"
+	}
+	f, ok := errors.AsType[*fault.Error](err)
+	if !ok {
+		return "address.wrong"
+	}
+	switch f.Kind {
+	case fault.Auth:
+		return "password"
+	case fault.Forbidden:
+		return "right"
+	case fault.RateLimited:
+		return "busy"
+	case fault.Gone, fault.Invalid:
+		return "address.wrong"
+	}
+	if f.Status == http.StatusOK || f.Status == http.StatusNotFound {
+		return "address.wrong" // something answers there, but not this CRM
+	}
+	return "silent"
 }
 
 func (s *server) apiCheck(w http.ResponseWriter, r *http.Request) error {

@@ -94,6 +94,7 @@ func (s *server) funcs() template.FuncMap {
 		"under":      func(path, name string) bool { return strings.HasPrefix(path, name+".") },
 		"fieldlabel": fieldLabel,
 		"fieldhelp":  fieldHelp,
+		"inc":        func(i int) int { return i + 1 },
 		"list":       func(v ...string) []string { return v },
 		"fill":       func(text string, n any) string { return strings.ReplaceAll(text, "{n}", fmt.Sprint(n)) },
 		"pair":       func(p page, data any) pair { return pair{p, data} },

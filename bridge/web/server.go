@@ -97,6 +97,8 @@ func (s *server) routes() []route {
 		{"POST /settings/integrations/{id}", console, s.integrationFormPage},
 		{"GET /settings/integrations/{id}/rules", console, s.rulesFormPage},
 		{"POST /settings/integrations/{id}/rules", console, s.rulesFormPage},
+		{"GET /settings/credentials/{id}", console, s.credentialPage},
+		{"POST /settings/credentials/{id}", console, s.credentialPage},
 		{"GET /settings/employees", console, s.employeesPage},
 		{"POST /settings/employees", console, s.employeesPage},
 		{"GET /settings/lines", console, s.linesPage},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
@@ -215,21 +216,34 @@ func (f form) status() int {
 // integrationForm is the page on which a CRM account is connected.
 type integrationForm struct {
 	form
-	New    bool
-	Kind   Kind
-	Kinds  []Kind
-	In     bridge.Integration
-	Lines  string
-	Staff  []bridge.Employee
-	Report *crm.Report
-	Failed string // why the check could not be made
-	Kept   string // secrets that were typed, sealed
-	typed  map[string]string
+	New   bool
+	Kind  Kind
+	Kinds []Kind
+	In    bridge.Integration
+	Lines string
+	Staff []bridge.Employee
+	Tried *checked
+	Kept  string // secrets that were typed, sealed
+	typed map[string]string
+	// Accounts are the named credentials to choose from (M-1.1).
+	Accounts []bridge.Credential
 }
 
-// Secret says what stands in the box of a secret: that there is one.
-func (f integrationForm) Value(field setting.Field) string {
-	v := f.In.Credentials[field.Name]
+// Value is what stands in the box of a field.
+func (f integrationForm) Value(field setting.Field) string { return shown(field, f.In.Credentials) }
+
+// Fields are those that the form asks for: who logs in where is told by named
+// credentials, if there are any.
+func (f integrationForm) Fields() []setting.Field {
+	if f.In.CredentialsID == "" {
+		return f.Kind.Fields
+	}
+	return slices.DeleteFunc(slices.Clone(f.Kind.Fields), func(x setting.Field) bool { return x.Account })
+}
+
+// shown is a value as a form may show it: of a secret only that there is one.
+func shown(field setting.Field, values map[string]string) string {
+	v := values[field.Name]
 	if field.Secret && v != "" {
 		return setting.Mask
 	}
@@ -248,7 +262,9 @@ func (s *server) integrationFormPage(w http.ResponseWriter, r *http.Request) err
 	case v.New:
 		kind := r.FormValue("kind")
 		at = len(now.Integrations)
-		v.In = bridge.Integration{Kind: kind, ID: freeID(kind, now.Integrations)}
+		v.In = bridge.Integration{Kind: kind, ID: freeID(kind, func(id string) bool {
+			return slices.ContainsFunc(now.Integrations, func(in bridge.Integration) bool { return in.ID == id })
+		}), CredentialsID: r.FormValue("credentials")}
 	case at < 0:
 		return ErrNotFound
 	default:
@@ -257,8 +273,18 @@ func (s *server) integrationFormPage(w http.ResponseWriter, r *http.Request) err
 	if i := slices.IndexFunc(v.Kinds, func(k Kind) bool { return k.Name == v.In.Kind }); i >= 0 {
 		v.Kind = v.Kinds[i]
 	}
+	for _, c := range now.Credentials {
+		if c.Kind == v.In.Kind {
+			v.Accounts = append(v.Accounts, c)
+		}
+	}
 	v.Lines = strings.Join(v.In.Lines, ", ")
 	if r.Method != http.MethodPost {
+		if v.New && v.Kind.Name != "" && !slices.ContainsFunc(v.Accounts, func(c bridge.Credential) bool { return c.ID == v.In.CredentialsID }) {
+			// M-1.6: first the account, then everything else.
+			http.Redirect(w, r, "/settings/credentials/new?then=integration&kind="+url.QueryEscape(v.Kind.Name), http.StatusSeeOther)
+			return nil
+		}
 		return s.settingsRender(w, r, 200, "setintegration.html", "set.integration", v)
 	}
 	session := who(r).digest
@@ -310,11 +336,19 @@ func (f *integrationForm) read(r *http.Request, kept map[string]string) {
 	}
 	f.In.Lines = slices.DeleteFunc(f.In.Lines, func(t string) bool { return t == "" })
 	f.In.ClickToCall = bridge.ClickToCall{Number: get("click_to_call.number"), OverrideCallerID: get("click_to_call.override_caller_id") != ""}
-	old := f.In.Credentials
-	f.In.Credentials, f.typed = map[string]string{}, map[string]string{}
-	for _, field := range f.Kind.Fields {
-		name := "credentials." + field.Name
-		value := get(name)
+	if r.PostForm.Has("credentials_id") {
+		f.In.CredentialsID = get("credentials_id")
+	}
+	f.In.Credentials, f.typed = readValues(r, "credentials.", f.Fields(), f.In.Credentials, kept)
+}
+
+// readValues takes over the values of fields that were typed. A mask, and what
+// a cut form does not hold, keep the old value; typed are the new secrets.
+func readValues(r *http.Request, prefix string, fields []setting.Field, old, kept map[string]string) (values, typed map[string]string) {
+	values, typed = map[string]string{}, map[string]string{}
+	for _, field := range fields {
+		name := prefix + field.Name
+		value := strings.TrimSpace(r.PostForm.Get(name))
 		if !r.PostForm.Has(name) {
 			value = old[field.Name]
 		}
@@ -325,46 +359,56 @@ func (f *integrationForm) read(r *http.Request, kept map[string]string) {
 			value = old[field.Name]
 		}
 		if field.Secret && value != "" && value != old[field.Name] {
-			f.typed[field.Name] = value
+			typed[field.Name] = value
 		}
 		if value != "" {
-			f.In.Credentials[field.Name] = value
+			values[field.Name] = value
 		}
 	}
+	return values, typed
 }
 
 // try checks credentials as typed, without saving them.
 func (s *server) try(r *http.Request, v *integrationForm, next bridge.Settings, at int) {
-	l := s.language(r)
-	full, problems, err := s.d.Admin.Complete(r.Context(), next)
-	prefix := fmt.Sprintf("integrations[%d].", at)
-	for _, p := range problems {
-		if name, ok := strings.CutPrefix(p.Path, prefix); ok {
-			v.Problems[name] = problemIn(l, p.Text)
-		}
+	full, ok := s.tryable(r, &v.form, next, fmt.Sprintf("integrations[%d].", at), &v.Tried)
+	if ok {
+		s.tryNow(r, full.Resolved().Integrations[at], &v.Tried)
 	}
-	if err != nil || len(v.Problems) > 0 {
-		v.Failed = l.t("set.check.fields")
-		return
-	}
-	ctx, cancel := context.WithTimeout(r.Context(), 20*time.Second)
-	defer cancel()
-	report, err := s.d.Admin.Try(ctx, full.Resolved().Integrations[at])
-	s.audit(r, "check", v.In.ID)
-	if err != nil {
-		v.Failed = err.Error()
-		return
-	}
-	v.Report = &report
 }
 
-func freeID(kind string, list []bridge.Integration) string {
+// tryable says whether the fields below prefix are good enough for a check.
+func (s *server) tryable(r *http.Request, f *form, next bridge.Settings, prefix string, out **checked) (bridge.Settings, bool) {
+	l := s.language(r)
+	full, problems, err := s.d.Admin.Complete(r.Context(), next)
+	for _, p := range problems {
+		if name, ok := strings.CutPrefix(p.Path, prefix); ok {
+			f.Problems[name] = problemIn(l, p.Text)
+		}
+	}
+	if err != nil || len(f.Problems) > 0 {
+		*out = &checked{Problem: l.t("set.check.fields")}
+		return full, false
+	}
+	return full, true
+}
+
+func (s *server) tryNow(r *http.Request, in bridge.Integration, out **checked) {
+	ctx, cancel := context.WithTimeout(r.Context(), 20*time.Second)
+	defer cancel()
+	report, err := s.d.Admin.Try(ctx, in)
+	s.audit(r, "check", in.ID)
+	c := inWords(s.language(r), report, err)
+	*out = &c
+}
+
+// freeID makes an id that is not taken yet.
+func freeID(kind string, taken func(id string) bool) string {
 	for n := 1; ; n++ {
 		id := kind + "-main"
 		if n > 1 {
 			id = fmt.Sprintf("%s-%d", kind, n)
 		}
-		if !slices.ContainsFunc(list, func(in bridge.Integration) bool { return in.ID == id }) {
+		if !taken(id) {
 			return id
 		}
 	}

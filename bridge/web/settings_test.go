@@ -2,7 +2,6 @@ package web
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/url"
 	"regexp"
@@ -11,6 +10,7 @@ import (
 	"testing"
 
 	"callbridge/bridge"
+	"callbridge/bridge/fault"
 	"callbridge/bridge/rules"
 	"callbridge/bridge/setting"
 	"callbridge/crm"
@@ -23,7 +23,8 @@ type desk struct {
 	tried    []bridge.Integration
 }
 
-var deskFields = []setting.Field{{Name: "url", Label: "Address", Required: true, URL: true, Help: "The full address."}, {Name: "password", Label: "Password", Secret: true, Required: true}}
+var deskFields = []setting.Field{{Name: "url", Account: true, Label: "Address", Required: true, URL: true, Help: "The full address."},
+	{Name: "password", Account: true, Label: "Password", Secret: true, Required: true}, {Name: "speed", Label: "Speed"}}
 
 func (d *desk) Settings(context.Context) (bridge.Settings, int64, error) {
 	return d.versions[len(d.versions)-1], int64(len(d.versions)), nil
@@ -50,7 +51,10 @@ func (d *desk) Kinds() []Kind { return []Kind{{"megaplan", "Megaplan", deskField
 func (d *desk) Complete(_ context.Context, s bridge.Settings) (bridge.Settings, []setting.Problem, error) {
 	var list []setting.Problem
 	for i, in := range s.Integrations {
-		list = append(list, setting.Validate(fmt.Sprintf("integrations[%d].credentials.", i), deskFields, setting.Values(in.Credentials))...)
+		list = append(list, setting.Validate(fmt.Sprintf("integrations[%d].credentials.", i), deskFields, setting.Values(s.CredentialsOf(in)))...)
+	}
+	for i, c := range s.Credentials[min(2, len(s.Credentials)):] { // after those that are there from the start
+		list = append(list, setting.Validate(fmt.Sprintf("credentials[%d].values.", i+2), deskFields, setting.Values(c.Values))...)
 	}
 	for i, e := range s.Employees {
 		if e.Extension == "" {
@@ -71,7 +75,7 @@ func (d *desk) Save(_ context.Context, _, note string, base int64, s bridge.Sett
 func (d *desk) Try(_ context.Context, in bridge.Integration) (crm.Report, error) {
 	d.tried = append(d.tried, in)
 	if in.Credentials["password"] != "right" {
-		return crm.Report{}, errors.New("refused")
+		return crm.Report{}, fault.New(fault.Auth, "desk", "refused")
 	}
 	return crm.Report{Account: "Acme", Lines: []crm.CheckLine{{What: "read clients", OK: true}, {What: "make tasks", Help: "click there"}}}, nil
 }
@@ -191,6 +195,78 @@ func TestConnectForm(t *testing.T) {
 	}
 	if a := b.get("/settings/integrations/none"); a.status != 404 {
 		t.Errorf("%d", a.status)
+	}
+}
+
+// M-1.1 to M-1.6: connecting begins with an account: one that is there, or a new
+// one with a name, which other integrations can use; the integration's own
+// settings come after it.
+func TestM11AccountIsChosenOrAddedFirst(t *testing.T) {
+	d := newDesk()
+	w := newWorld(t).start(t, func(x *Deps) { x.Admin = d })
+	b := w.signIn(t, "admin")
+	a := b.get("/settings/integrations/new?kind=megaplan")
+	first := "/settings/credentials/new?then=integration&kind=megaplan"
+	if a.status != 303 || a.header.Get("Location") != first {
+		t.Fatalf("M-1.6: %d %s", a.status, a.header.Get("Location"))
+	}
+	if a = b.get(first); a.status != 200 || !strings.Contains(a.body, "credentials=shared") || strings.Contains(a.body, "credentials=other") || strings.Contains(a.body, "shared-secret") || strings.Contains(a.body, "default_responsible") {
+		t.Errorf("%d: the accounts of this kind are to choose from, and nothing else is asked: %s", a.status, a.body)
+	}
+	v := url.Values{"name": {"Офис"}, "values.url": {"https://mp2.example.ru"}, "values.password": {"wrong"}, "do": {"check"}}
+	if a = b.settings(first, 1, v); a.status != 200 || !strings.Contains(a.body, "не принимает логин, пароль или ключ") || strings.Contains(a.body, "\"wrong\"") {
+		t.Errorf("a wrong password: %d", a.status)
+	}
+	v.Set("values.password", "right")
+	if a = b.settings(first, 1, v); a.status != 200 || !strings.Contains(a.body, "Acme") || !strings.Contains(a.body, "click there") || len(d.versions) != 1 {
+		t.Errorf("the right one: %d %s", a.status, a.body)
+	}
+	v.Set("do", "save")
+	a = b.settings(first, 1, v)
+	next := "/settings/integrations/new?kind=megaplan&credentials=megaplan-main"
+	if a.status != 303 || a.header.Get("Location") != next || len(d.versions) != 2 {
+		t.Fatalf("%d %s %d", a.status, a.header.Get("Location"), len(d.versions))
+	}
+	if c := d.versions[1].Credentials[2]; c.Name != "Офис" || c.Kind != "megaplan" || c.Values["password"] != "right" {
+		t.Errorf("%+v", c)
+	}
+	if a = b.get(next); a.status != 200 || !strings.Contains(a.body, "default_responsible") || strings.Contains(a.body, `name="credentials.password"`) || !strings.Contains(a.body, `name="credentials.speed"`) || !strings.Contains(a.body, "Офис") {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	if a = b.settings(next, 2, url.Values{"id": {"second"}, "credentials_id": {"megaplan-main"}, "credentials.speed": {"3"}, "do": {"save"}}); a.status != 303 {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	in := d.versions[2].Integrations[1]
+	if in.CredentialsID != "megaplan-main" || len(in.Credentials) != 1 || in.Credentials["speed"] != "3" {
+		t.Errorf("%+v", in)
+	}
+	// One of before changes over; its own password is gone.
+	if a = b.settings("/settings/integrations/m", 3, url.Values{"credentials_id": {"megaplan-main"}, "do": {"save"}}); a.status != 303 {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	if in := d.versions[3].Integrations[0]; in.CredentialsID != "megaplan-main" || len(in.Credentials) != 0 || !in.Active || len(in.Calls.Tasks) != 1 {
+		t.Errorf("%+v", in)
+	}
+	// The account's own page: a mask keeps the password, who uses it is told,
+	// and while it is used it cannot be removed.
+	own := "/settings/credentials/megaplan-main"
+	if a = b.get(own); a.status != 200 || !strings.Contains(a.body, "second") || strings.Contains(a.body, `value="remove"`) || strings.Contains(a.body, `"right"`) {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	if a = b.settings(own, 4, url.Values{"name": {"Главный офис"}, "values.url": {"https://mp3.example.ru"}, "values.password": {setting.Mask}, "do": {"save"}}); a.status != 303 || d.versions[4].Credentials[2].Values["password"] != "right" || d.versions[4].Credentials[2].Name != "Главный офис" {
+		t.Errorf("%d %+v", a.status, d.versions[4].Credentials)
+	}
+	if a = b.settings(own, 5, url.Values{"do": {"remove"}}); a.status != 422 || len(d.versions) != 5 {
+		t.Errorf("an account in use was removed: %d", a.status)
+	}
+	if a = b.settings("/settings/credentials/shared", 5, url.Values{"do": {"remove"}}); a.status != 303 || len(d.versions[5].Credentials) != 2 {
+		t.Errorf("an unused one was not removed: %d", a.status)
+	}
+	if a = b.get("/settings/credentials/nobody"); a.status != 404 {
+		t.Errorf("%d", a.status)
+	}
+	if a = w.signIn(t, "boss").get(own); a.status != 403 {
+		t.Errorf("a supervisor: %d", a.status)
 	}
 }
 

@@ -45,6 +45,8 @@ func TestSettingsInTheConsole(t *testing.T) {
 
 	// Connect a second Megaplan account: a wrong password is told, the right one answers.
 	b.Click(`a[href="/settings/integrations/new?kind=megaplan"]`)
+	b.Until(`location.pathname === "/settings/credentials/new"`)
+	b.Type(`#f-name`, "Второй офис")
 	b.Type(`#f-url`, d.crms[0].url)
 	b.Type(`#f-username`, "bot@example.ru")
 	b.Type(`#f-password`, "wrong-password")
@@ -55,7 +57,10 @@ func TestSettingsInTheConsole(t *testing.T) {
 	b.Type(`#f-password`, megaplanPassword)
 	b.Click(`button[value=check]`)
 	b.See(`.note.good`)
-	b.Shot("settings-connect-checked")
+	look(t, b, "settings-connect-checked")
+	b.Click(`button[value=save]`)
+	b.Until(`location.search.includes("credentials=megaplan-main")`)
+	look(t, b, "settings-connect-parameters")
 	webtest.Eval[bool](b, `(document.querySelector("#f-resp").value = "nobody", true)`)
 	b.Click(`button[value=save]`)
 	b.See(`#f-resp[aria-invalid]`)
@@ -63,7 +68,7 @@ func TestSettingsInTheConsole(t *testing.T) {
 	webtest.Eval[bool](b, `(document.querySelector("#f-resp").value = "ivan@example.ru", true)`)
 	b.Click(`button[value=save]`)
 	b.Until(`location.pathname === "/settings/integrations/megaplan-2/rules"`)
-	if n := len(d.app.Integrations()); n != 3 || d.app.Integrations()[2].Active || d.app.Integrations()[2].Credentials["password"] != megaplanPassword {
+	if n := len(d.app.Integrations()); n != 3 || d.app.Integrations()[2].Active || d.app.Integrations()[2].CredentialsID != "megaplan-main" || d.app.Integrations()[2].Credentials["password"] != megaplanPassword {
 		t.Errorf("M-6.1: %d integrations, the new one %+v", n, d.app.Integrations()[2])
 	}
 
@@ -92,13 +97,13 @@ func TestSettingsInTheConsole(t *testing.T) {
 	}
 
 	// The version says what changed, and there is a way back (F-21).
-	b.Go(base + "/settings/versions/3")
+	b.Go(base + "/settings/versions/4")
 	b.Until(`document.querySelector(".plus")?.innerText !== undefined && document.querySelector(".diff").innerText.includes("Записать итог")`)
 	look(t, b, "settings-version")
 	if strings.Contains(b.Text(`main`), megaplanPassword) {
 		t.Error("a secret is shown")
 	}
-	b.Go(base + "/settings/versions/2")
+	b.Go(base + "/settings/versions/3")
 	b.Click(`main form .primary`)
 	b.Until(`location.pathname === "/settings/versions"`)
 	if n := len(d.app.Integrations()[0].Calls.Tasks); n != 1 {

@@ -39,13 +39,13 @@ import (
 )
 
 var (
-	fieldURL = setting.Field{Name: "url", Label: "Address of the account", Required: true, URL: true,
+	fieldURL = setting.Field{Name: "url", Account: true, Label: "Address of the account", Required: true, URL: true,
 		Help: "The full address of your Megaplan, https://<account>.megaplan.ru, as the browser shows it after you have signed in."}
-	fieldUsername = setting.Field{Name: "username", Label: "Login",
+	fieldUsername = setting.Field{Name: "username", Account: true, Label: "Login",
 		Help: "E-mail of the Megaplan user on whose behalf Callbridge works. Make one of his own, with access to all clients."}
-	fieldPassword = setting.Field{Name: "password", Label: "Password", Secret: true,
+	fieldPassword = setting.Field{Name: "password", Account: true, Label: "Password", Secret: true,
 		Help: "Password of that user."}
-	fieldToken = setting.Field{Name: "token", Label: "Application token", Secret: true,
+	fieldToken = setting.Field{Name: "token", Account: true, Label: "Application token", Secret: true,
 		Help: "Instead of login and password: the token of an application (Настройки → Приложения)."}
 	fieldCommunication = setting.Field{Name: "communication_category", Label: "Category of communications",
 		Help: "Name or id of the kind of «дело» that calls become. Empty: the first one of type call («Звонок»)."}

@@ -35,9 +35,9 @@ import (
 )
 
 var (
-	fieldURL = setting.Field{Name: "url", Label: "Portal address", Required: true, URL: true,
+	fieldURL = setting.Field{Name: "url", Account: true, Label: "Portal address", Required: true, URL: true,
 		Help: "Copy it from the browser: https://<name>.retailcrm.ru. Скопируйте из браузера."}
-	fieldKey = setting.Field{Name: "api_key", Label: "API key", Required: true, Secret: true,
+	fieldKey = setting.Field{Name: "api_key", Account: true, Label: "API key", Required: true, Secret: true,
 		Help: "retailCRM: Settings → Integration → API access keys (Настройки → Интеграция → Ключи доступа к API)."}
 	fieldSite = setting.Field{Name: "site", Label: "Shop code",
 		Help: "Settings → Shops (Настройки → Магазины), column “Symbolic code” (Символьный код). Needed if the key sees several shops."}

@@ -42,7 +42,9 @@ type Env struct {
 	Accounts func(id string) Account
 	// Observe counts one request. code is the HTTP status or 0.
 	Observe func(op string, code int, took time.Duration)
-	Now     func() time.Time
+	// Follow is told of a request before it is sent, and of its end; nil: nobody is.
+	Follow func(ctx context.Context, op, requestID string) (context.Context, func(code int, err error))
+	Now    func() time.Time
 }
 
 // Account is one log-in at one CRM with what it gave us. Several integrations,

@@ -168,6 +168,10 @@ func (a *API) Do(ctx context.Context, r Request, out any) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, a.opts.Timeout)
 	defer cancel()
+	var end func(int, error)
+	if a.env.Follow != nil {
+		ctx, end = a.env.Follow(ctx, r.Op, req.Header.Get("X-Request-Id"))
+	}
 	sent := &sentTrace{}
 	req = req.WithContext(httptrace.WithClientTrace(ctx, sent.hooks()))
 
@@ -191,6 +195,9 @@ func (a *API) Do(ctx context.Context, r Request, out any) error {
 	took := a.env.Now().Sub(began)
 	if a.env.Observe != nil {
 		a.env.Observe(r.Op, ans.Status, took)
+	}
+	if end != nil {
+		end(ans.Status, err)
 	}
 	a.note(ctx, r, req, shown, ans, took, err)
 	a.env.Log.DebugContext(ctx, "crm request", "integration", a.env.Integration, "op", r.Op, "code", ans.Status, "took", took)

@@ -22,6 +22,7 @@ import (
 	"callbridge/bridge/config"
 	"callbridge/bridge/phone"
 	"callbridge/bridge/route"
+	"callbridge/bridge/trace"
 	"callbridge/bridge/track"
 	"callbridge/bridge/web"
 	"callbridge/crm"
@@ -39,6 +40,9 @@ type Options struct {
 	Level   *slog.LevelVar
 	Version string
 	Drivers []crm.Driver // nil: all of them
+	// Trace follows each call through all stages; nil: nobody does. Who made it
+	// stops it, after the App.
+	Trace *trace.Tracer
 	// Transport carries requests to CRMs; nil: the default one.
 	Transport http.RoundTripper
 	// Parallel is how many clients are served side by side per integration; 0: 32.
@@ -159,11 +163,13 @@ func (a *App) prepare(ctx context.Context) error {
 	a.reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "callbridge_connected_agents",
 		Help: "Browser tabs of agents that are connected."}, func() float64 { return float64(a.hub.Connected()) }),
 		newGauges(a.ledgerNow, a.pbxNow, a.integrationsNow))
+	a.reg.MustRegister(spanCounters(a.opts.Trace)...)
 	a.metrics.build.WithLabelValues(a.opts.Version).Set(1)
 	a.writer = newWriter(a.log, a.metrics, a.db.Commit, a.wakeTargets)
+	a.writer.trace = a.opts.Trace
 	a.lookups, a.returns = newLookups(a), newReturns(a)
 	a.recorder = newRecorder(a)
-	a.core = &core{delay: a.recorder.delay, log: a.log, hub: a.hub, writer: a.writer, metrics: a.metrics, phones: a.phones,
+	a.core = &core{trace: a.opts.Trace, delay: a.recorder.delay, log: a.log, hub: a.hub, writer: a.writer, metrics: a.metrics, phones: a.phones,
 		tracker: track.New(track.Options{Number: a.number, OwnNumber: a.ownNumber}), plan: func() *plan { return &a.plan.Load().plan },
 		asked: a.asked, dnd: a.dndTold, changed: func(ch *track.Change) {
 			a.lookups.changed(ch)

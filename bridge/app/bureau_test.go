@@ -60,6 +60,11 @@ func openBureau(t *testing.T, seed megaplantest.Seed, change func(*bridge.Settin
 
 func openBureauWith(t *testing.T, mega *megaplantest.Server, transport http.RoundTripper, change func(*bridge.Settings)) *bureau {
 	t.Helper()
+	return openBureauOptions(t, mega, Options{Transport: transport}, change)
+}
+
+func openBureauOptions(t *testing.T, mega *megaplantest.Server, o Options, change func(*bridge.Settings)) *bureau {
+	t.Helper()
 	cfg := config.Default()
 	cfg.Database = config.Secret("sqlite:" + filepath.Join(t.TempDir(), "callbridge.db"))
 	cfg.PublicURL = "https://calls.example.ru"
@@ -67,7 +72,8 @@ func openBureauWith(t *testing.T, mega *megaplantest.Server, transport http.Roun
 	if _, err := rand.Read(key); err != nil {
 		t.Fatal(err)
 	}
-	a, err := New(t.Context(), Options{Config: cfg, Key: key, Log: slog.New(slog.DiscardHandler), Transport: transport})
+	o.Config, o.Key, o.Log = cfg, key, slog.New(slog.DiscardHandler)
+	a, err := New(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}

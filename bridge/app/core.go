@@ -14,6 +14,7 @@ import (
 	"callbridge/bridge"
 	"callbridge/bridge/card"
 	"callbridge/bridge/rules"
+	"callbridge/bridge/trace"
 	"callbridge/bridge/track"
 	"callbridge/store"
 )
@@ -27,6 +28,7 @@ type core struct {
 	hub     *card.Hub
 	writer  *writer
 	metrics *metrics
+	trace   *trace.Tracer // nil: calls are not followed
 	// plan is the settings in force; the core reads it once per batch.
 	plan func() *plan
 	// asked is called for every routing question, changed for every change of
@@ -181,6 +183,7 @@ func (c *core) accept(e bridge.Event) (bridge.Event, time.Time, bool) {
 // together: nobody hears of the states between them.
 func (c *core) apply(events []bridge.Event, arrived time.Time) {
 	var changes []track.Change
+	st := c.stages(arrived)
 	for i := range events {
 		e := &events[i]
 		more := c.tracker.Add(*e)
@@ -189,11 +192,13 @@ func (c *core) apply(events []bridge.Event, arrived time.Time) {
 		}
 		changes = together(changes, more)
 	}
+	st.passed(&st.tracked)
 	for i := range changes {
 		if changes[i].Changed() {
 			c.hub.Apply(&changes[i].Call, arrived)
 		}
 	}
+	st.passed(&st.shown)
 	var b store.Batch
 	for _, e := range events {
 		b.Events = append(b.Events, c.file(e, changes)...)
@@ -204,7 +209,7 @@ func (c *core) apply(events []bridge.Event, arrived time.Time) {
 			c.watchStopped(&changes[i])
 		}
 	}
-	c.writer.add(b)
+	c.writer.add(b, c.follow(st, events, changes, &b)...)
 	for i := range changes {
 		c.changed(&changes[i])
 	}

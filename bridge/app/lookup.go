@@ -9,6 +9,7 @@ import (
 	"callbridge/bridge"
 	"callbridge/bridge/card"
 	"callbridge/bridge/deliver"
+	"callbridge/bridge/trace"
 	"callbridge/bridge/track"
 	"callbridge/crm"
 )
@@ -123,7 +124,11 @@ func (l *lookups) remote(t *target, id string, n bridge.Number) {
 	ctx, cancel := context.WithTimeout(l.app.work, lookupLimit)
 	defer cancel()
 	ctx = t.asking(ctx, crm.Urgent)
+	tr := l.app.opts.Trace
+	ctx, span := tr.Start(tr.Call(ctx, id), "who is calling", false, trace.Text("integration", t.settings.ID))
 	e, err := t.book.Find(ctx, n, time.Minute)
+	span.Say(trace.Flag("found", err == nil && e.Found()))
+	defer span.End(failed(err))
 	if err != nil {
 		t.refused(ctx, "who is calling", err)
 		if old, ok := t.book.Known(ctx, n); ok && old.Found() {

@@ -103,6 +103,7 @@ func (a *App) openTarget(ctx context.Context, in bridge.Integration, employees [
 		Log: a.log.With("integration", in.ID), Zone: zone, Country: a.cfg.Country, PublicURL: a.cfg.PublicURL,
 		Accounts: a.accounts.of, Now: time.Now,
 		Observe: func(op string, code int, _ time.Duration) { a.metrics.request(in.ID, op, code) },
+		Follow:  a.followRequests(in.ID),
 	}
 	client, err := d.Open(env, setting.Values(in.Credentials))
 	if err != nil {

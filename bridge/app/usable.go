@@ -17,7 +17,7 @@ func (a *App) arm(t *target, active bool) {
 	}
 	t.worker = deliver.NewWorker(deliver.Target{Settings: t.settings, Title: t.driver.Title, Client: t.client, Book: t.book,
 		People: t, Lines: a.line, Employee: a.employee, Zone: t.zone,
-		RecordURL: func(c *bridge.Call) string { return a.recordURL(c) },
+		RecordURL: func(c *bridge.Call) string { return a.recordURL(c) }, Follow: a.followAttempts(),
 	}, ledger{a.db}, watched{a.metrics, t}, a.log, time.Now, a.opts.Parallel)
 }
 

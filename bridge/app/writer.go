@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"callbridge/bridge"
+	"callbridge/bridge/trace"
 	"callbridge/store"
 )
 
@@ -28,6 +29,15 @@ type writer struct {
 	wake    chan struct{}
 	idle    *sync.Cond
 	busy    bool
+
+	trace    *trace.Tracer // nil: calls are not followed
+	followed []handed      // what of pending is followed
+}
+
+// handed is one thing that was given to the writer and is followed.
+type handed struct {
+	under trace.Mark
+	at    time.Time
 }
 
 func newWriter(log *slog.Logger, m *metrics, commit func(context.Context, store.Batch) error, stored func(map[string]bool)) *writer {
@@ -36,9 +46,12 @@ func newWriter(log *slog.Logger, m *metrics, commit func(context.Context, store.
 	return w
 }
 
-// add never blocks.
-func (w *writer) add(b store.Batch) {
+// add never blocks. follow are the spans of the calls in b whose way is followed.
+func (w *writer) add(b store.Batch, follow ...trace.Mark) {
 	w.mu.Lock()
+	for _, m := range follow {
+		w.followed = append(w.followed, handed{m, time.Now()})
+	}
 	p := &w.pending
 	p.Events = append(p.Events, b.Events...)
 	for _, c := range b.Calls {
@@ -65,18 +78,18 @@ func (w *writer) add(b store.Batch) {
 	}
 }
 
-func (w *writer) take() store.Batch {
+func (w *writer) take() (store.Batch, []handed) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	b := w.pending
-	w.pending = store.Batch{}
+	b, followed := w.pending, w.followed
+	w.pending, w.followed = store.Batch{}, nil
 	w.calls = map[string]int{}
 	w.busy = hasWork(&b)
 	w.metrics.backlog.Set(0)
 	if !w.busy {
 		w.idle.Broadcast()
 	}
-	return b
+	return b, followed
 }
 
 // hasWork says whether there is anything to commit: calls come with their
@@ -86,9 +99,9 @@ func hasWork(b *store.Batch) bool { return len(b.Events)+len(b.Deliveries) > 0 }
 // run commits until ctx ends, and then what is left, for at most five seconds.
 func (w *writer) run(ctx context.Context) {
 	for {
-		b := w.take()
+		b, followed := w.take()
 		if hasWork(&b) {
-			if !w.store(ctx, b) {
+			if !w.store(ctx, b, followed) {
 				return
 			}
 			continue
@@ -96,9 +109,9 @@ func (w *writer) run(ctx context.Context) {
 		select {
 		case <-w.wake:
 		case <-ctx.Done():
-			if b := w.take(); hasWork(&b) {
+			if b, followed := w.take(); hasWork(&b) {
 				last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-				w.store(last, b)
+				w.store(last, b, followed)
 				cancel()
 			}
 			return
@@ -108,13 +121,16 @@ func (w *writer) run(ctx context.Context) {
 
 // store commits b, however long it takes. It gives up only when the program
 // ends, with one last try.
-func (w *writer) store(ctx context.Context, b store.Batch) bool {
+func (w *writer) store(ctx context.Context, b store.Batch, followed []handed) bool {
 	wait := 100 * time.Millisecond
 	for {
 		cctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 		err := w.commit(cctx, b)
 		cancel()
 		if err == nil {
+			for _, f := range followed {
+				w.trace.Past(trace.At(ctx, f.under), "store", f.at, time.Now(), trace.Number("events", len(b.Events)))
+			}
 			w.done(b)
 			return true
 		}

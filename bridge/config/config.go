@@ -38,6 +38,7 @@ type Config struct {
 	Keep           Keep     `yaml:"keep" doc:"How many days data is kept; 0 means for ever."`
 	Log            Log      `yaml:"log" doc:"Logs go to standard error and hold no personal data."`
 	Metrics        Metrics  `yaml:"metrics" doc:"Prometheus reads /metrics."`
+	Traces         Traces   `yaml:"traces" doc:"OpenTelemetry traces of each call through all stages, over OTLP/HTTP, without personal data. Off unless a collector is named here or by the OTEL_* variables; what stands here goes before them."`
 }
 
 // PBX is one telephone system.
@@ -103,6 +104,13 @@ type Log struct {
 // Metrics guards /metrics.
 type Metrics struct {
 	Token Secret `yaml:"token" sample:"${CALLBRIDGE_METRICS_TOKEN}" doc:"Bearer token Prometheus must show; or token_file. Empty: everybody who reaches the address may read."`
+}
+
+// Traces says where traces go.
+type Traces struct {
+	Endpoint string `yaml:"endpoint" sample:"http://127.0.0.1:4318" doc:"Address of the collector (OTLP/HTTP); /v1/traces is added. Empty: OTEL_EXPORTER_OTLP_ENDPOINT or OTEL_EXPORTER_OTLP_TRACES_ENDPOINT."`
+	Token    Secret `yaml:"token" sample:"${CALLBRIDGE_TRACES_TOKEN}" doc:"Bearer token for it; or token_file. Other headers: OTEL_EXPORTER_OTLP_HEADERS."`
+	Percent  *int   `yaml:"percent" sample:"100" doc:"How many of a hundred calls are followed. Empty: OTEL_TRACES_SAMPLER, or all."`
 }
 
 // Kinds are the kinds of PBX there are.
@@ -262,6 +270,12 @@ func (c *Config) Validate() []setting.Problem {
 	}
 	v.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	v.oneOf("log.format", c.Log.Format, "text", "json")
+	if e := c.Traces.Endpoint; e != "" && !webAddress(e) {
+		v.add("traces.endpoint", "%q is no full address such as http://127.0.0.1:4318", e)
+	}
+	if p := c.Traces.Percent; p != nil && (*p < 0 || *p > 100) {
+		v.add("traces.percent", "%d is not between 0 and 100", *p)
+	}
 	return v.list
 }
 

@@ -192,7 +192,7 @@ func TestDocIsTheSampleAndLoads(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "ari.secret"), "s3cret")
 	write(t, filepath.Join(dir, "route.secret"), "0123456789abcdef")
-	vars := env(map[string]string{"CALLBRIDGE_METRICS_TOKEN": "t", "CALLBRIDGE_ROUTE_SECRET": "r-0123456789abcdef"})
+	vars := env(map[string]string{"CALLBRIDGE_METRICS_TOKEN": "t", "CALLBRIDGE_TRACES_TOKEN": "t", "CALLBRIDGE_ROUTE_SECRET": "r-0123456789abcdef"})
 	c, err := Parse(text, filepath.Join(dir, "callbridge.yaml"), vars)
 	if err != nil {
 		t.Fatal(err)

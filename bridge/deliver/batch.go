@@ -142,9 +142,13 @@ func (w *Worker) send(ctx context.Context, rows []penned) {
 	trace := &crm.Trace{}
 	began := w.now()
 	actx, cancel := context.WithTimeout(crm.WithPriority(crm.WithGate(crm.WithTrace(ctx, trace), w.Gate), crm.Backfill), attemptLimit)
-	calls := make([]crm.KeyedCall, len(rows))
-	for i, r := range rows {
+	calls, ends := make([]crm.KeyedCall, len(rows)), make([]ending, len(rows))
+	for i, r := range slices.Backward(rows) {
 		calls[i] = r.keyed
+		fctx, end := w.follow(actx, &r.job.row)
+		if ends[i] = end; i == 0 {
+			actx = fctx // the one request for all of them is followed with the first
+		}
 	}
 	made, err := b.LogCalls(actx, calls)
 	cancel()
@@ -153,7 +157,8 @@ func (w *Worker) send(ctx context.Context, rows []penned) {
 	}
 	if err != nil && len(rows) > 1 && fault.KindOf(err) == fault.Invalid {
 		// One of them is refused, and so all are: each for itself then.
-		for _, r := range rows {
+		for i, r := range rows {
+			ends[i](bridge.Waiting, fault.Invalid.String())
 			w.send(ctx, []penned{r})
 		}
 		return
@@ -165,7 +170,7 @@ func (w *Worker) send(ctx context.Context, rows []penned) {
 		} else if err == nil {
 			r.job.made(made[i])
 		}
-		w.close(ctx, r.job.close(err), err, trace, began)
+		w.close(ctx, r.job.close(err), err, trace, began, ends[i])
 	}
 }
 

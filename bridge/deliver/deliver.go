@@ -75,7 +75,10 @@ type Target struct {
 	Employee func(extension string) string
 	// RecordURL returns a link the CRM can play, "" if the call has no recording.
 	RecordURL func(call *bridge.Call) string
-	Zone      *time.Location
+	// Follow is told when an attempt begins, and what became of it: the state
+	// its row has now, and the kind of error, "" for none. nil: nobody is told.
+	Follow func(ctx context.Context, d *bridge.Delivery) (context.Context, func(state bridge.DeliveryState, kind string))
+	Zone   *time.Location
 }
 
 // Limits of one attempt. The lease outlasts the attempt, so that a row comes

@@ -244,6 +244,7 @@ func (w *Worker) one(ctx context.Context, d bridge.Delivery) *bridge.Delivery {
 		return nil
 	}
 	trace := &crm.Trace{}
+	ctx, end := w.follow(ctx, &d)
 	marked := crm.WithGate(crm.WithTrace(ctx, trace), w.Gate)
 	if d.Backlog {
 		marked = crm.WithPriority(marked, crm.Backfill)
@@ -252,16 +253,28 @@ func (w *Worker) one(ctx context.Context, d bridge.Delivery) *bridge.Delivery {
 	row, err := w.perform(actx, d)
 	cancel()
 	if errors.Is(err, errPenned) {
+		end(bridge.Waiting, "")
 		return nil
 	}
-	return w.close(ctx, row, err, trace, began)
+	return w.close(ctx, row, err, trace, began, end)
+}
+
+// ending is told what became of an attempt.
+type ending func(state bridge.DeliveryState, kind string)
+
+// follow tells who wants to know that an attempt begins.
+func (w *Worker) follow(ctx context.Context, d *bridge.Delivery) (context.Context, ending) {
+	if w.target.Follow == nil {
+		return ctx, func(bridge.DeliveryState, string) {}
+	}
+	return w.target.Follow(ctx, d)
 }
 
 const heldNote = "credentials refused: held until the integration is active again"
 
 // close writes down what became of an attempt, and what follows for others. It
 // returns what is to be done next for the same client, if that is free to go.
-func (w *Worker) close(ctx context.Context, row bridge.Delivery, err error, trace *crm.Trace, began time.Time) *bridge.Delivery {
+func (w *Worker) close(ctx context.Context, row bridge.Delivery, err error, trace *crm.Trace, began time.Time, end ending) *bridge.Delivery {
 	now := w.now()
 	d := row
 	if fault.IsStopped(ctx, err) {
@@ -269,6 +282,7 @@ func (w *Worker) close(ctx context.Context, row bridge.Delivery, err error, trac
 		d.State, d.Look = bridge.Waiting, true
 		d.NextAt, d.LeaseUntil = bridge.At(now), bridge.Time{}
 		w.finish(ctx, d)
+		end(d.State, "stopped")
 		return nil
 	}
 	v := judge(row, err, now)
@@ -288,6 +302,7 @@ func (w *Worker) close(ctx context.Context, row bridge.Delivery, err error, trac
 		result = v.row.ErrorKind
 	}
 	w.obs.Delivered(d.Integration, d.Action.Kind, result, now.Sub(began))
+	end(v.row.State, v.row.ErrorKind)
 	return next
 }
 

@@ -19,6 +19,7 @@ var onlyImporter = map[string]string{
 	"github.com/jackc/pgx/v5":         "store",
 	"modernc.org/sqlite":              "store",
 	"database/sql":                    "store",
+	"go.opentelemetry.io":             "bridge/trace",
 }
 
 // besides are arrows beyond the general rule, each with its why.

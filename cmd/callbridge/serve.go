@@ -13,6 +13,7 @@ import (
 
 	"callbridge/bridge/app"
 	"callbridge/bridge/config"
+	"callbridge/bridge/trace"
 )
 
 func runServe(ctx context.Context, c *cli, args []string) error {
@@ -43,7 +44,16 @@ func runServe(ctx context.Context, c *cli, args []string) error {
 	}
 	defer func() { _ = stopProfile() }() // a profile is for measuring only
 	began := time.Now()
-	a, err := app.New(ctx, app.Options{Config: cfg, Key: key, OldKeys: config.OldKeys(cfg.SecretKeyFile), Log: log, Level: level, Version: version})
+	tr, err := c.tracer(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		sctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		_ = tr.Stop(sctx) // what was not sent has been counted and told
+	}()
+	a, err := app.New(ctx, app.Options{Config: cfg, Key: key, OldKeys: config.OldKeys(cfg.SecretKeyFile), Log: log, Level: level, Version: version, Trace: tr})
 	if err != nil {
 		return err
 	}
@@ -70,6 +80,24 @@ func runServe(ctx context.Context, c *cli, args []string) error {
 	}
 	log.Info("stopped; nothing is lost")
 	return nil
+}
+
+// tracer makes what follows calls, nil if nobody wants that.
+func (c *cli) tracer(ctx context.Context, cfg *config.Config, log *slog.Logger) (*trace.Tracer, error) {
+	o := trace.Options{Endpoint: cfg.Traces.Endpoint, Token: cfg.Traces.Token.Reveal(), Version: version, Log: log, Getenv: c.getenv}
+	if p := cfg.Traces.Percent; p != nil {
+		share := float64(*p) / 100
+		o.Share = &share
+	}
+	tr, err := trace.New(ctx, o)
+	switch {
+	case errors.Is(err, trace.ErrOff):
+		return nil, nil
+	case err != nil:
+		return nil, usagef("traces: %v", err)
+	}
+	log.Info("calls are followed by traces")
+	return tr, nil
 }
 
 // reload reads the configuration again (SIGHUP, systemctl reload). A file that

@@ -73,20 +73,31 @@ type Call struct {
 	Agent string `json:"agent,omitempty"`
 	// ClickID is the request id of the click that began it (click-to-call), or
 	// the channel's id where the PBX could not carry the request's.
-	ClickID    string      `json:"click_id,omitempty"`
-	Rang       []string    `json:"rang"`        // extensions that really rang, in order
-	AnsweredBy []string    `json:"answered_by"` // extensions that talked, in order
-	Transfers  []Transfer  `json:"transfers"`
-	HungUpBy   Side        `json:"hung_up_by,omitempty"`
-	Cause      int         `json:"cause,omitempty"` // Q.850 cause of the end
-	StartedAt  Time        `json:"started_at,omitzero"`
-	AnsweredAt Time        `json:"answered_at,omitzero"`
-	EndedAt    Time        `json:"ended_at,omitzero"`
-	WaitMS     *int64      `json:"wait_ms,omitempty"` // start to answer, or to the end when nobody answered
-	TalkMS     *int64      `json:"talk_ms,omitempty"` // answer to end
-	Legs       []Leg       `json:"legs"`
-	Recordings []Recording `json:"recordings"`
-	Gaps       []Gap       `json:"gaps"`
+	ClickID    string     `json:"click_id,omitempty"`
+	Rang       []string   `json:"rang"`        // extensions that really rang, in order
+	AnsweredBy []string   `json:"answered_by"` // extensions that talked, in order
+	Transfers  []Transfer `json:"transfers"`
+	HungUpBy   Side       `json:"hung_up_by,omitempty"`
+	Cause      int        `json:"cause,omitempty"` // Q.850 cause of the end
+	StartedAt  Time       `json:"started_at,omitzero"`
+	AnsweredAt Time       `json:"answered_at,omitzero"`
+	EndedAt    Time       `json:"ended_at,omitzero"`
+	WaitMS     *int64     `json:"wait_ms,omitempty"` // start to answer, or to the end when nobody answered
+	TalkMS     *int64     `json:"talk_ms,omitempty"` // answer to end
+	// TalkedFirst, TalkedLast and TalkedLongest are FirstTalked, LastTalked and
+	// LongestTalked, for who reads the record.
+	TalkedFirst   string      `json:"first_talked,omitempty"`
+	TalkedLast    string      `json:"last_talked,omitempty"`
+	TalkedLongest string      `json:"longest_talked,omitempty"`
+	Legs          []Leg       `json:"legs"`
+	Recordings    []Recording `json:"recordings"`
+	// Path is the client's way through menus until somebody answered him.
+	Path []Step `json:"path,omitempty"`
+	Gaps []Gap  `json:"gaps"`
+	// Unknown names the members of this record, as they are called in JSON,
+	// that are not to be relied on, because the event that would tell them was
+	// not seen.
+	Unknown []string `json:"unknown,omitempty"`
 	// PBXCallID is the PBX's own id of the call (Asterisk: linkedid).
 	PBXCallID string `json:"pbx_call_id,omitempty"`
 }
@@ -179,8 +190,18 @@ type Transfer struct {
 
 // Recording is a sound file of the call, by the name the PBX knows it.
 type Recording struct {
-	Name      string `json:"name"`
+	Name string `json:"name"`
+	// Extension is whose talk it holds; "" if it holds that of several.
 	Extension string `json:"extension,omitempty"`
+}
+
+// Step is a place of the dialplan in which a client was, or a digit that he
+// pressed there. What he typed where whole numbers are asked for is not kept.
+type Step struct {
+	At      Time   `json:"at"`
+	Context string `json:"context,omitempty"`
+	Exten   string `json:"exten,omitempty"`
+	Digit   string `json:"digit,omitempty"`
 }
 
 // Gap is a time in which we could not see the PBX, so that facts of this call

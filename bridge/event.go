@@ -61,8 +61,9 @@ const (
 	AttendedXfer   EventKind = "attended_transfer" // Leg (first) and More: second leg, transferee, target
 	HoldBegan      EventKind = "hold_began"
 	HoldEnded      EventKind = "hold_ended"
-	VariableSet    EventKind = "variable_set" // Name is "dir", "did", "ext" (also in Leg.Dir, DID, Ext) or "recording" (Value: file name)
-	RouteAsked     EventKind = "route_asked"  // the dialplan waits for "who takes this call?"; Args
+	DigitPressed   EventKind = "digit_pressed" // Leg's side pressed Value in a menu
+	VariableSet    EventKind = "variable_set"  // Name is "dir", "did", "ext" (also in Leg.Dir, DID, Ext) or "recording" (Value: file name)
+	RouteAsked     EventKind = "route_asked"   // the dialplan waits for "who takes this call?"; Args
 	RouteEnded     EventKind = "route_ended"
 	RecordingBegan EventKind = "recording_began"
 	RecordingDone  EventKind = "recording_done" // Name; of Leg or of Room

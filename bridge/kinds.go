@@ -4,6 +4,6 @@ package bridge
 func EventKinds() []EventKind {
 	return []EventKind{ChannelBegan, ChannelRinging, ChannelUp, ChannelNumber, ChannelEnded, Hangup, Dialling, DialRinging,
 		DialProgress, DialAnswered, DialEnded, RoomEntered, RoomLeft, RoomsMerged, BlindTransfer, AttendedXfer, HoldBegan,
-		HoldEnded, VariableSet, RouteAsked, RouteEnded, RecordingBegan, RecordingDone, DeviceState, Registration, LinkLost,
+		HoldEnded, DigitPressed, VariableSet, RouteAsked, RouteEnded, RecordingBegan, RecordingDone, DeviceState, Registration, LinkLost,
 		LinkUp, UnknownEvent, Unimportant}
 }

@@ -105,6 +105,8 @@ func Equal(a, b *bridge.Call) bool {
 		a.HungUpBy == b.HungUpBy && a.Cause == b.Cause && a.StartedAt == b.StartedAt &&
 		a.AnsweredAt == b.AnsweredAt && a.EndedAt == b.EndedAt && same(a.WaitMS, b.WaitMS) && same(a.TalkMS, b.TalkMS) &&
 		a.PBXCallID == b.PBXCallID && slices.Equal(a.Rang, b.Rang) && slices.Equal(a.AnsweredBy, b.AnsweredBy) &&
+		a.TalkedFirst == b.TalkedFirst && a.TalkedLast == b.TalkedLast && a.TalkedLongest == b.TalkedLongest &&
+		slices.Equal(a.Path, b.Path) && slices.Equal(a.Unknown, b.Unknown) &&
 		slices.Equal(a.Transfers, b.Transfers) && slices.Equal(a.Recordings, b.Recordings) && slices.Equal(a.Gaps, b.Gaps) &&
 		slices.EqualFunc(a.Legs, b.Legs, func(x, y bridge.Leg) bool {
 			if !same(x.TalkMS, y.TalkMS) {

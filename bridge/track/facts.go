@@ -2,6 +2,7 @@ package track
 
 import (
 	"cmp"
+	"slices"
 	"strings"
 
 	"callbridge/bridge"
@@ -13,7 +14,7 @@ func rank(k bridge.EventKind) int {
 	switch k {
 	case bridge.ChannelBegan:
 		return 0
-	case bridge.VariableSet, bridge.ChannelNumber:
+	case bridge.VariableSet, bridge.ChannelNumber, bridge.DigitPressed:
 		return 1
 	case bridge.RouteAsked:
 		return 2
@@ -81,10 +82,13 @@ type channel struct {
 	ring       bridge.Time
 	answer     bridge.Time // a Dial was answered by it
 	up         bool
+	upAt       bridge.Time // its side was connected; zero if only seen so later
+	began      bool        // its beginning was seen
 	dialEnd    bridge.Time
 	dialResult string
 	hang       bridge.Time // its own side asked for the end
 	hangApp    string      // what it was doing then
+	softApp    string      // what it was doing when the PBX ended it
 	hangCause  int
 	end        bridge.Time
 	cause      int
@@ -108,15 +112,32 @@ type facts struct {
 	last       bridge.Time
 	positive   bridge.Time // the last time the call got further
 	transfers  []*bridge.Event
-	recordings []string
+	recordings []recorded
 	rooms      []*bridge.Room // as snapshots showed them
+	meetings   []meeting
+	steps      []step
+}
+
+// recorded is a sound file; channel and since are "" and zero if it is told
+// when it is complete.
+type recorded struct {
+	name, channel string
+	since, until  bridge.Time
+}
+
+// meeting is who was in a room together.
+type meeting struct {
+	at      bridge.Time
+	members []string
 }
 
 func (f *facts) reset() {
 	clear(f.chans)
 	clear(f.transfers)
 	clear(f.rooms)
-	*f = facts{chans: f.chans[:0], transfers: f.transfers[:0], rooms: f.rooms[:0]}
+	clear(f.meetings)
+	*f = facts{chans: f.chans[:0], transfers: f.transfers[:0], rooms: f.rooms[:0], recordings: f.recordings[:0],
+		meetings: f.meetings[:0], steps: f.steps[:0]}
 }
 
 func (f *facts) find(id string) *channel {
@@ -217,7 +238,12 @@ func (f *facts) add(e *bridge.Event) {
 		}
 	}
 	latest(&f.last, e.At)
+	f.step(e, leg)
 	switch e.Kind {
+	case bridge.ChannelBegan:
+		if leg != nil {
+			leg.began = true
+		}
 	case bridge.ChannelRinging:
 		if leg != nil {
 			earliest(&leg.ring, e.At)
@@ -226,6 +252,11 @@ func (f *facts) add(e *bridge.Event) {
 	case bridge.ChannelUp:
 		if leg != nil {
 			leg.up = true
+			earliest(&leg.upAt, e.At)
+		}
+	case bridge.RoomEntered, bridge.RoomsMerged:
+		if len(e.Members) > 1 {
+			f.meetings = append(f.meetings, meeting{e.At, e.Members})
 		}
 	case bridge.Dialling, bridge.DialProgress, bridge.DialRinging, bridge.DialAnswered, bridge.DialEnded:
 		f.dial(e, leg, peer)
@@ -254,6 +285,7 @@ func (f *facts) add(e *bridge.Event) {
 		case e.Soft:
 			// Q.850 4 is what a PBX gives that is told to stop.
 			f.restart = f.restart || e.Cause == 4
+			leg.softApp = e.Leg.App
 		case leg.hang.IsZero():
 			leg.hang, leg.hangCause, leg.hangApp = e.At, e.Cause, e.Leg.App
 		}
@@ -262,24 +294,19 @@ func (f *facts) add(e *bridge.Event) {
 			leg.end, leg.cause, leg.unseen = e.At, e.Cause, e.Name == bridge.FromCallLog
 		}
 	case bridge.VariableSet:
-		if e.Name == "recording" {
-			f.record(e.Value)
+		if e.Name == "recording" && leg != nil {
+			f.record(recorded{name: e.Value, channel: leg.id, since: e.At})
 		}
 	case bridge.RecordingDone:
-		f.record(e.Name)
+		f.record(recorded{name: e.Name, until: e.At})
 	}
 }
 
-func (f *facts) record(name string) {
-	if name == "" {
+func (f *facts) record(r recorded) {
+	if r.name == "" || slices.ContainsFunc(f.recordings, func(o recorded) bool { return o.name == r.name }) {
 		return
 	}
-	for _, n := range f.recordings {
-		if n == name {
-			return
-		}
-	}
-	f.recordings = append(f.recordings, name)
+	f.recordings = append(f.recordings, r)
 }
 
 func (f *facts) dial(e *bridge.Event, leg, peer *channel) {
@@ -289,19 +316,22 @@ func (f *facts) dial(e *bridge.Event, leg, peer *channel) {
 	if leg != nil && !leg.helper {
 		f.calling = true
 	}
-	switch e.Kind {
-	case bridge.Dialling:
-		if peer.dialled.IsZero() {
-			peer.dialled, peer.dialString = e.At, e.Dialled
-			peer.dialNumber, peer.dialOther = e.Peer.Number, e.Peer.Other
-			if leg != nil {
-				peer.dialledBy = leg.id
-			}
+	if peer.dialled.IsZero() && e.Kind != bridge.DialAnswered { // who picks a call up answers undialled
+		peer.dialled, peer.dialString = e.At, e.Dialled
+		if e.Kind != bridge.Dialling {
+			// The beginning was not seen: it was when the PBX made the channel.
+			peer.dialled, peer.dialString = peer.since, clean(e.Peer.Exten)
 		}
-		if leg == nil {
+		peer.dialNumber, peer.dialOther = e.Peer.Number, e.Peer.Other
+		if leg != nil {
+			peer.dialledBy = leg.id
+		} else {
 			f.calling = true
 			peer.originated = true
 		}
+	}
+	switch e.Kind {
+	case bridge.Dialling:
 		latest(&f.positive, e.At)
 	case bridge.DialProgress:
 		peer.progress = true

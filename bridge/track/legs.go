@@ -142,17 +142,48 @@ func (r *reducer) target(e *bridge.Event) *channel {
 
 // fillRecordings names the files of an answered call: as the PBX told, else
 // by the call's id, which is how the installation guide has them named.
-func (r *reducer) fillRecordings(call *bridge.Call) {
-	for _, n := range r.f.recordings {
-		call.Recordings = append(call.Recordings, bridge.Recording{Name: n})
+func (r *reducer) fillRecordings(call *bridge.Call, root *channel) {
+	list := r.f.recordings
+	for i, n := range list {
+		until := n.until
+		for _, next := range list[i+1:] {
+			if next.channel == n.channel && until.IsZero() {
+				until = next.since // a channel has one recording at a time
+			}
+		}
+		call.Recordings = append(call.Recordings, bridge.Recording{Name: n.name, Extension: r.talker(call, root, n.channel, n.since, until)})
 	}
 	if len(call.Recordings) > 0 || call.Direction == bridge.Internal {
 		return
 	}
 	for i := range r.f.chans {
 		if r.f.chans[i].group != "" {
-			call.Recordings = append(call.Recordings, bridge.Recording{Name: call.PBXCallID + ".wav"})
+			call.Recordings = append(call.Recordings, bridge.Recording{Name: call.PBXCallID + ".wav", Extension: r.talker(call, root, "", bridge.Time{}, bridge.Time{})})
 			return
 		}
 	}
+}
+
+// talker is the phone whose talk a recording holds, "" if several talked in it.
+// A zero time is no bound.
+func (r *reducer) talker(call *bridge.Call, root *channel, recorded string, since, until bridge.Time) string {
+	if c := r.f.find(recorded); c != nil && c.ext != "" {
+		return c.ext
+	}
+	if call.Direction == bridge.Out && root.ext != "" && len(call.AnsweredBy) == 1 {
+		return call.AnsweredBy[0]
+	}
+	var who []string
+	for _, l := range r.legs {
+		from, to := l.answer, l.over()
+		if l.ext == "" || from.IsZero() || !slices.Contains(call.AnsweredBy, l.ext) ||
+			!until.IsZero() && !from.Before(until.Time) || !since.IsZero() && !to.IsZero() && !to.After(since.Time) {
+			continue
+		}
+		who = add(who, l.ext)
+	}
+	if len(who) != 1 {
+		return ""
+	}
+	return who[0]
 }

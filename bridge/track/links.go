@@ -12,6 +12,7 @@ const (
 	GapLinkLost  = "link_lost"     // the connection to the PBX was lost
 	GapRestarted = "pbx_restarted" // the PBX itself was started anew
 	GapRepaired  = "call_log"      // not seen either, but the PBX's call log tells the end
+	GapNotTold   = "not_told"      // the link was there, but the end of the call never came
 )
 
 // lived are the links' events from the time of this call. A loss just before
@@ -112,6 +113,9 @@ func (r *reducer) links(links []*bridge.Event) (gaps []bridge.Gap, restarted boo
 				continue
 			}
 			c.end, c.lost, closed = last, true, true
+			if c.cause == 0 {
+				c.cause = c.hangCause // it had said so itself
+			}
 			restarted = restarted || l.Snapshot.StartedAt.After(c.since.Time)
 		}
 		gap := len(gaps) - 1
@@ -120,7 +124,11 @@ func (r *reducer) links(links []*bridge.Event) (gaps []bridge.Gap, restarted boo
 		}
 		if closed {
 			if gap < 0 || lost == nil || gaps[gap].From != from(lost) {
-				gaps = append(gaps, bridge.Gap{From: last, To: l.At, Reason: GapLinkLost})
+				why := GapLinkLost
+				if lost == nil {
+					why = GapNotTold
+				}
+				gaps = append(gaps, bridge.Gap{From: last, To: l.At, Reason: why})
 				gap = len(gaps) - 1
 			}
 			if restarted {

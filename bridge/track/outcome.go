@@ -17,12 +17,12 @@ func (r *reducer) result(c *channel) bridge.LegResult {
 		return bridge.LegBusy
 	case c.cause == 21:
 		return bridge.LegRejected
-	case c.dialResult == bridge.DialCancelled:
+	case c.dialResult == bridge.DialCancelled, c.dialResult == "" && r.over(c):
 		if r.elsewhere(c) {
 			return bridge.LegElsewhere
 		}
 		return bridge.LegCancelled
-	case c.lost:
+	case c.lost && (c.cause == 0 || !c.ring.IsZero()):
 		return bridge.LegCancelled
 	case c.ring.IsZero():
 		return bridge.LegUnavailable
@@ -35,6 +35,21 @@ func (r *reducer) elsewhere(c *channel) bool {
 	over := c.over()
 	for _, l := range r.legs {
 		if l != c && !l.answer.IsZero() && !l.answer.Before(c.dialled.Time) && (over.IsZero() || !l.answer.After(over.Time)) {
+			return true
+		}
+	}
+	return false
+}
+
+// over says that c, whose result was not seen, was called until there was no
+// need any more: another answered, or the caller left.
+func (r *reducer) over(c *channel) bool {
+	if r.elsewhere(c) {
+		return true
+	}
+	for i := range r.f.chans {
+		by := &r.f.chans[i]
+		if by.id == c.dialledBy && !by.hang.IsZero() && !by.hang.After(c.over().Time) {
 			return true
 		}
 	}
@@ -71,6 +86,14 @@ func (r *reducer) missed(call *bridge.Call, root *channel) (bridge.Reason, int) 
 		phones++
 		over := l.over()
 		live = live || root.hang.IsZero() || over.IsZero() || !over.Before(root.hang.Time)
+	}
+	if root.hang.IsZero() && r.left(root) {
+		// His own hang-up was not seen. The phones were told to stop, and the
+		// PBX had no reason to.
+		if root.softApp == "Queue" || call.Queue != "" {
+			return bridge.AbandonedQueue, root.cause
+		}
+		return bridge.CallerHungUp, root.cause
 	}
 	if !root.hang.IsZero() {
 		switch {
@@ -121,6 +144,22 @@ func (r *reducer) missed(call *bridge.Call, root *channel) (bridge.Reason, int) 
 	return reason, cause
 }
 
+// left says that the first channel went by itself although its hang-up was not
+// seen: what it called was cancelled, nobody had answered, and the dialplan did
+// not end the call.
+func (r *reducer) left(root *channel) bool {
+	if root.lost || root.softApp == "Hangup" || root.softApp == "Busy" || root.softApp == "Congestion" {
+		return false
+	}
+	var last *channel
+	for _, l := range r.legs {
+		if l != root && (last == nil || l.over().After(last.over().Time)) {
+			last = l
+		}
+	}
+	return last != nil && last.dialResult == bridge.DialCancelled && last.answer.IsZero() && last.cause != 26
+}
+
 // failed says why we did not reach the client (out).
 func (r *reducer) failed(root *channel) (bridge.Reason, int) {
 	var client *channel // the last attempt counts: a spare line may have been tried
@@ -148,7 +187,7 @@ func (r *reducer) failed(root *channel) (bridge.Reason, int) {
 		return bridge.ReasonUnknown, root.cause
 	}
 	over := client.over()
-	if !root.hang.IsZero() && (over.IsZero() || !over.Before(root.hang.Time)) {
+	if !root.hang.IsZero() && (over.IsZero() || !over.Before(root.hang.Time)) || root.hang.IsZero() && r.left(root) {
 		return bridge.CancelledByAgent, root.cause
 	}
 	if client.dialResult == bridge.DialBusy {
@@ -216,7 +255,13 @@ func (r *reducer) hungUpBy(call *bridge.Call, root *channel, answered bool) brid
 		return side(first)
 	}
 	if answered {
-		return bridge.ByPBX
+		if r.f.restart || root.softApp == "Hangup" {
+			return bridge.ByPBX
+		}
+		return "" // somebody did, and it was not seen
+	}
+	if r.left(root) {
+		return side(root)
 	}
 	// The last of those who were called may have refused.
 	var last *channel
@@ -225,7 +270,18 @@ func (r *reducer) hungUpBy(call *bridge.Call, root *channel, answered bool) brid
 			last = l
 		}
 	}
-	if last == nil || last.hang.IsZero() || last.hang.Before(r.f.positive.Time) {
+	if last == nil {
+		if root.ext != "" && root.originated && (root.cause == 17 || root.cause == 21) {
+			return bridge.ByAgent // the phone of a click refused
+		}
+		return bridge.ByPBX
+	}
+	if last.hang.IsZero() {
+		// A phone that says busy, declines, or is not to be disturbed.
+		if last.cause != 17 && last.cause != 21 && (last.ext == "" || last.cause != 19 || !last.ring.IsZero()) {
+			return bridge.ByPBX
+		}
+	} else if last.hang.Before(r.f.positive.Time) {
 		return bridge.ByPBX
 	}
 	if last.trunk != "" && call.Reason != bridge.Busy && call.Reason != bridge.Rejected {

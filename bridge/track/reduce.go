@@ -42,6 +42,7 @@ func (r *reducer) reduce(g *group, links []*bridge.Event) (call bridge.Call, ok 
 		return call, false // a leg nobody dialled yet: it will turn out to be part of a call
 	}
 	f.together(root)
+	f.met(root)
 	gaps, restarted := r.links(links)
 	r.called(root)
 
@@ -67,9 +68,11 @@ func (r *reducer) reduce(g *group, links []*bridge.Event) (call bridge.Call, ok 
 	r.fillTransfers(&call)
 	if answer != nil {
 		r.fillAnswered(&call, root)
-		r.fillRecordings(&call)
+		r.fillRecordings(&call, root)
+		call.TalkedFirst, call.TalkedLast, call.TalkedLongest = call.FirstTalked(), call.LastTalked(), call.LongestTalked()
 		call.WaitMS = span(call.StartedAt, call.AnsweredAt)
 	}
+	call.Path = f.path(&call, root)
 	if !ended {
 		return call, true
 	}
@@ -105,6 +108,7 @@ func (r *reducer) reduce(g *group, links []*bridge.Event) (call bridge.Call, ok 
 			call.Reason = bridge.PBXRestarted
 		}
 	}
+	call.Unknown = r.unknown(&call, root, lost)
 	return call, true
 }
 
@@ -304,7 +308,7 @@ func (r *reducer) parties(call *bridge.Call, g *group, root *channel) {
 				if line == raw || line == call.Agent {
 					line = trunk.dialNumber
 				}
-				if line == raw || line == call.Agent {
+				if line == raw || line == call.Agent || raw == "" { // nobody told which of the two it is
 					line = ""
 				}
 			}
@@ -379,8 +383,8 @@ func (r *reducer) answer(call *bridge.Call, root *channel) *channel {
 	return best
 }
 
-// end says whether all channels are gone, and when that was. The helpers'
-// ends do not matter.
+// end says whether all channels are gone, and when that was; lost, that nobody
+// saw how the first one went. The helpers' ends do not matter.
 func (r *reducer) end(root *channel) (ended bool, at bridge.Time, lost bool) {
 	for i := range r.f.chans {
 		c := &r.f.chans[i]
@@ -391,8 +395,8 @@ func (r *reducer) end(root *channel) (ended bool, at bridge.Time, lost bool) {
 			return false, bridge.Time{}, false
 		}
 		latest(&at, c.end)
-		lost = lost || c.lost
 	}
+	lost = root.lost && root.hang.IsZero()
 	// The first channel's end is the call's, if the others only follow it.
 	if at.Sub(root.end) <= time.Second {
 		at = root.end

@@ -109,6 +109,12 @@ func (e *opened) printCall(ctx context.Context, w io.Writer, c bridge.Call) erro
 	row("Begun by", c.Agent)
 	row("Rang", strings.Join(c.Rang, ", "))
 	row("Talked", strings.Join(c.AnsweredBy, ", "))
+	if c.TalkedFirst != c.TalkedLast {
+		row("Talked first", c.TalkedFirst)
+		row("Talked last", c.TalkedLast)
+		row("Talked longest", c.TalkedLongest)
+	}
+	row("Menu", menu(c.Path))
 	row("Hung up by", string(c.HungUpBy))
 	row("Started", e.local(c.StartedAt))
 	row("Answered", e.local(c.AnsweredAt))
@@ -119,11 +125,16 @@ func (e *opened) printCall(ctx context.Context, w io.Writer, c bridge.Call) erro
 		row("Transfer", fmt.Sprintf("%s, %s → %s, answered: %t", x.Type, x.From, x.To, x.Answered))
 	}
 	for _, r := range c.Recordings {
-		row("Recording", r.Name)
+		who := ""
+		if r.Extension != "" {
+			who = " (" + r.Extension + ")"
+		}
+		row("Recording", r.Name+who)
 	}
 	for _, g := range c.Gaps {
 		row("Not seen", fmt.Sprintf("%s – %s (%s)", e.local(g.From), e.local(g.To), g.Reason))
 	}
+	row("Not known", strings.Join(c.Unknown, ", "))
 	if err := t.Flush(); err != nil {
 		return err
 	}
@@ -170,6 +181,19 @@ func (e *opened) printCall(ctx context.Context, w io.Writer, c bridge.Call) erro
 		fmt.Fprintln(w, "\nNo actions: no integration was set up when the call was made.")
 	}
 	return nil
+}
+
+// menu writes a client's way through menus: places, and the digits pressed there.
+func menu(path []bridge.Step) string {
+	var out []string
+	for _, s := range path {
+		if s.Digit != "" {
+			out = append(out, "pressed "+s.Digit)
+		} else {
+			out = append(out, s.Context+"/"+s.Exten)
+		}
+	}
+	return strings.Join(out, " → ")
 }
 
 func clientOf(c *bridge.Call) string {

@@ -88,7 +88,7 @@ func (d *Decoder) Channel(name string) bridge.Channel {
 // ignored are the types that say nothing we use; they are not decoded beyond
 // their type. Most of the traffic of an unfiltered connection is here.
 var ignored = map[string]bool{
-	"ChannelDialplan": true, "ChannelDtmfReceived": true, "ChannelUserevent": true,
+	"ChannelDialplan": true, "ChannelUserevent": true,
 	"ChannelTalkingStarted": true, "ChannelTalkingFinished": true, "ChannelToneDetected": true,
 	"BridgeCreated": true, "BridgeDestroyed": true, "BridgeVideoSourceChanged": true,
 	"PlaybackStarted": true, "PlaybackContinuing": true, "PlaybackFinished": true,
@@ -96,6 +96,11 @@ var ignored = map[string]bool{
 	"ApplicationReplaced": true, "ApplicationMoveFailed": true,
 	"ApplicationRegistered": true, "ApplicationUnregistered": true,
 }
+
+// menus are the applications in which a digit is a choice. Elsewhere digits
+// are a talk's own affair, or whole numbers (Read: contracts, cards, codes),
+// which are nobody's business: they are dropped unread.
+var menus = map[string]bool{"waitexten": true, "background": true, "backgrounddetect": true}
 
 // fill sets what the type of the frame tells.
 func (d *Decoder) fill(e *bridge.Event, f *wireFrame) error {
@@ -123,6 +128,12 @@ func (d *Decoder) fill(e *bridge.Event, f *wireFrame) error {
 		e.Kind = bridge.HoldBegan
 	case "ChannelUnhold":
 		e.Kind = bridge.HoldEnded
+	case "ChannelDtmfReceived":
+		e.Kind, e.Value = bridge.DigitPressed, f.Digit
+		if f.Channel != nil && !menus[strings.ToLower(f.Channel.Dialplan.App)] {
+			e.Kind, e.Name, e.Value, e.Raw = bridge.Unimportant, f.Type, "", nil
+			return nil
+		}
 	case "ChannelVarset":
 		return d.variable(e, f)
 	case "StasisStart":

@@ -269,3 +269,14 @@ func benchmarkDecode(b *testing.B, filtered bool) {
 	}
 	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "frames/s")
 }
+
+// A digit in a menu is a choice; what is typed elsewhere is not read.
+func TestDecodeDigits(t *testing.T) {
+	for app, kept := range map[string]bool{"WaitExten": true, "BackGround": true, "Read": false, "Dial": false, "AppDial": false, "Queue": false} {
+		e, useful, err := testDecoder().Decode([]byte(`{"type":"ChannelDtmfReceived","timestamp":"2026-11-22T08:01:24.006+0300","digit":"5","duration_ms":90,` +
+			`"channel":{"id":"1.1","name":"PJSIP/trunk-00000001","state":"Up","dialplan":{"context":"menu","exten":"s","app_name":"` + app + `"}}}`))
+		if err != nil || useful != kept || kept && (e.Kind != bridge.DigitPressed || e.Value != "5" || e.Leg == nil) || !kept && (e.Raw != nil || e.Value != "") {
+			t.Errorf("in %s: %+v, %t, %v", app, e, useful, err)
+		}
+	}
+}

@@ -33,6 +33,7 @@ type wireFrame struct {
 	Variable   string   `json:"variable"`
 	Value      string   `json:"value"`
 	Args       []string `json:"args"`
+	Digit      string   `json:"digit"`
 
 	Bridge      *wireRoom     `json:"bridge"`
 	BridgeFrom  *wireRoom     `json:"bridge_from"`

@@ -57,7 +57,7 @@ func (p *PBX) putFilter(ctx context.Context) error {
 	type disallowed struct {
 		Type string `json:"type"`
 	}
-	list := []disallowed{{"ChannelDialplan"}, {"ChannelDtmfReceived"}}
+	list := []disallowed{{"ChannelDialplan"}}
 	if p.filter.linked() && !p.cfg.KeepVarsets {
 		list = append(list, disallowed{"ChannelVarset"})
 	}

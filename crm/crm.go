@@ -148,6 +148,8 @@ type CheckLine struct {
 	What string `json:"what"` // "read customers"
 	OK   bool   `json:"ok"`
 	Help string `json:"help,omitempty"` // what to click if it is not
+	// For are the kinds of action that need it; none says nothing of any.
+	For []bridge.ActionKind `json:"for,omitempty"`
 }
 
 // Popper is a CRM with a call window of its own. Phase is ring, answer or end

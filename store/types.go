@@ -179,6 +179,10 @@ type IntegrationState struct {
 	Report       string      `json:"report,omitempty"` // JSON of the last check
 }
 
+// Refused says that the CRM refused the credentials; an integration that is
+// off otherwise was switched off by hand.
+func (s IntegrationState) Refused() bool { return !s.Active && s.HeldReason != HeldByHand }
+
 // StaffRow is an employee as the CRM lists him.
 type StaffRow struct {
 	User      string `db:"user_id" json:"user"`

@@ -65,6 +65,7 @@ type planned struct {
 	settings bridge.Integration
 	zone     *time.Location
 	active   bool
+	off      string // why it is not active
 }
 
 func (c *core) emit(e bridge.Event) {
@@ -324,9 +325,9 @@ func (c *core) ask(p *plan, call *bridge.Call, trigger bridge.Trigger, ext strin
 			case !a.Wanted:
 				d.State, d.Note, d.DoneAt, d.NextAt = bridge.Skipped, a.Reason, now, bridge.Time{}
 			case !in.active && a.Kind == bridge.ActPopup:
-				d.State, d.Note, d.DoneAt, d.NextAt = bridge.Skipped, "the integration is off, and a pop-up later would be of no use", now, bridge.Time{}
+				d.State, d.Note, d.DoneAt, d.NextAt = bridge.Skipped, in.off+popupNoUse, now, bridge.Time{}
 			case !in.active:
-				d.State, d.Note = bridge.Held, "the integration is off"
+				d.State, d.Note = bridge.Held, in.off
 			}
 			if d.State == bridge.Waiting && c.delay != nil {
 				d.NextAt = bridge.At(now.Add(c.delay(call, a.Kind)))

@@ -240,7 +240,7 @@ func (r *returns) closing(ctx context.Context, e bridge.MissedEntry, b *store.Ba
 				d := bridge.Delivery{Integration: row.Integration, CallID: id, Client: row.Client, Action: a, RuleVersion: p.version,
 					State: bridge.Waiting, CreatedAt: now, NextAt: now}
 				if !in.active {
-					d.State, d.Note = bridge.Held, "the integration is off"
+					d.State, d.Note = bridge.Held, in.off
 				}
 				b.Deliveries = append(b.Deliveries, d)
 				keys = append(keys, a.Key)

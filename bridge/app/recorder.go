@@ -261,7 +261,7 @@ func (r *recorder) attach(ctx context.Context, call *bridge.Call) (store.Batch, 
 			d := bridge.Delivery{Integration: row.Integration, CallID: call.ID, Client: row.Client, Action: a, RuleVersion: p.version,
 				State: bridge.Waiting, CreatedAt: now, NextAt: now}
 			if !in.active {
-				d.State, d.Note = bridge.Held, "the integration is off"
+				d.State, d.Note = bridge.Held, in.off
 			}
 			b.Deliveries = append(b.Deliveries, d)
 			b.Plans = append(b.Plans, store.Plan{CallID: call.ID, Integration: row.Integration, Trigger: bridge.OnRecording,

@@ -50,10 +50,21 @@ func (a *App) loadSettings(ctx context.Context) error {
 		if z, err := time.LoadLocation(in.TimeZone); err == nil && in.TimeZone != "" {
 			zone = z
 		}
-		next.integrations = append(next.integrations, planned{settings: in, zone: zone, active: in.Active && states[in.ID].Active})
+		next.integrations = append(next.integrations, planned{settings: in, zone: zone, active: in.Active && states[in.ID].Active, off: offNote(states[in.ID])})
 	}
 	a.plan.Store(next)
 	return a.swapTargets(ctx, s, states)
+}
+
+// popupNoUse goes on from why an integration is off.
+const popupNoUse = ", and a pop-up later would be of no use"
+
+// offNote says in the ledger why an integration takes nothing now.
+func offNote(st store.IntegrationState) string {
+	if st.Refused() {
+		return "the CRM refuses the credentials: held until the integration is activated again"
+	}
+	return "the integration is off"
 }
 
 // swapTargets opens what is new or changed first and swaps last.

@@ -171,7 +171,8 @@ type ResendPlan struct {
 	ByKind  map[bridge.ActionKind]int64 `json:"by_kind"`
 	Same    int64                       `json:"unchanged"` // done or under way already
 	Dropped int64                       `json:"not_wanted_any_more,omitempty"`
-	Held    bool                        `json:"held,omitempty"` // the integration is off: they will be held
+	Held    bool                        `json:"held,omitempty"`                // the integration is off: they will be held
+	Refused bool                        `json:"credentials_refused,omitempty"` // … because the CRM refuses the credentials
 	Cost    deliver.Cost                `json:"cost"`
 	Sent    bool                        `json:"sent"`
 }
@@ -188,7 +189,7 @@ func (s Switchboard) Resend(ctx context.Context, r ResendRequest, dry bool) (Res
 	if err != nil {
 		return ResendPlan{}, err
 	}
-	p := ResendPlan{ByKind: map[bridge.ActionKind]int64{}, Held: !in.Active || !st.Active, Sent: !dry}
+	p := ResendPlan{ByKind: map[bridge.ActionKind]int64{}, Held: !in.Active || !st.Active, Refused: st.Refused(), Sent: !dry}
 	calls := map[string]bool{}
 	zone := s.ZoneOf(*in)
 	replan := func(c bridge.Call) error {

@@ -44,6 +44,7 @@ type target struct {
 	module   atomic.Pointer[moduleState]
 	calls    *rate.Limiter // of the CRM to us
 	board    *statusBoard
+	health   health
 	clickMu  sync.Mutex
 	clicks   map[string]time.Time
 }
@@ -102,8 +103,11 @@ func (a *App) openTarget(ctx context.Context, in bridge.Integration, employees [
 	env := crm.Env{Integration: in.ID, HTTP: &http.Client{Transport: a.opts.Transport, Timeout: 30 * time.Second},
 		Log: a.log.With("integration", in.ID), Zone: zone, Country: a.cfg.Country, PublicURL: a.cfg.PublicURL,
 		Accounts: a.accounts.of, Now: time.Now,
-		Observe: func(op string, code int, _ time.Duration) { a.metrics.request(in.ID, op, code) },
-		Follow:  a.followRequests(in.ID),
+		Observe: func(op string, code int, _ time.Duration) {
+			a.metrics.request(in.ID, op, code)
+			t.health.saw(code, time.Now())
+		},
+		Follow: a.followRequests(in.ID),
 	}
 	client, err := d.Open(env, setting.Values(in.Credentials))
 	if err != nil {
@@ -150,6 +154,7 @@ func (a *App) startTarget(t *target) {
 	t.done.Go(func() { t.worker.Run(ctx) })
 	t.done.Go(func() { a.syncStaff(ctx, t) })
 	t.done.Go(func() { a.showStatuses(ctx, t) })
+	t.done.Go(func() { a.watchRights(ctx, t) })
 }
 
 // watched counts, and notes at once that an integration is held; that its
@@ -206,6 +211,9 @@ func (a *App) checkTarget(ctx context.Context, t *target) (crm.Report, error) {
 	if b, jerr := json.Marshal(rep); jerr == nil && err == nil {
 		if serr := a.db.SaveCheck(ctx, t.settings.ID, time.Now(), string(b)); serr != nil {
 			a.log.Warn("the report of a check could not be stored", "integration", t.settings.ID, "err", serr)
+		}
+		if serr := a.giveBack(ctx, t, rep); serr != nil {
+			a.log.Warn("what was held for want of a right could not be released", "integration", t.settings.ID, "err", serr)
 		}
 	}
 	return rep, err

@@ -166,6 +166,9 @@ func (s site) integrations(ctx context.Context) ([]web.Integration, error) {
 		}
 		if t := s.a.targetOf(in.ID); t != nil {
 			row.LastError = t.saying()
+			if since, text, failing := t.health.trouble(time.Now()); failing && row.State == "active" {
+				row.State, row.Reason, row.Since = "failing", text, bridge.At(since)
+			}
 		} else if err := s.a.openTrouble(in.ID); err != nil {
 			row.LastError = err.Error()
 		}

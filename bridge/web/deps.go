@@ -217,7 +217,8 @@ type Integration struct {
 	Kind   string `json:"kind"`
 	Name   string `json:"name"`
 	Active bool   `json:"active"`
-	// State is active, inactive, held (switched off by refused credentials) or slowed.
+	// State is active, inactive, held (switched off by refused credentials), slowed, or
+	// failing (the CRM has answered nothing usable for minutes).
 	State     string      `json:"state"`
 	Reason    string      `json:"reason,omitempty"`
 	Since     bridge.Time `json:"since,omitzero"`

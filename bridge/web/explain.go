@@ -32,7 +32,7 @@ func note(text string) string {
 	if t := rules.Explain(text, "ru"); t != text {
 		return t
 	}
-	for _, n := range slices.Concat(notes, routeNotes, staffNotes) {
+	for _, n := range slices.Concat(notes, routeNotes, staffNotes, troubleNotes) {
 		m := n.is.FindStringSubmatch(text)
 		if m == nil {
 			continue

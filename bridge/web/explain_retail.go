@@ -6,6 +6,14 @@ func sentence(english, russian string) translation {
 	return translation{regexp.MustCompile("^" + english + "$"), russian}
 }
 
+// troubleNotes are why an integration takes nothing, in Russian.
+var troubleNotes = []translation{
+	sentence(`the CRM refuses the credentials: held until the integration is activated again`, "CRM не принимает доступ (логин, пароль или ключ): ждёт, пока интеграцию снова не включат"),
+	sentence(`the CRM refuses the credentials: held until the integration is activated again, and a pop-up later would be of no use`, "CRM не принимает доступ, а всплывающая карточка потом уже не нужна"),
+	sentence(`the CRM does not answer`, "CRM не отвечает"),
+	sentence(`the CRM answers every request with (.*)`, "CRM на каждый запрос отвечает: %s"),
+}
+
 // staffNotes are what the match of employees says, in Russian.
 var staffNotes = []translation{
 	sentence(`two users of the CRM share the e-mail (\S+) \(ids (\S+) and (\S+)\); the first is used`, "у двух пользователей CRM один e-mail %s (id %s и %s); берётся первый"),

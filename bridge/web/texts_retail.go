@@ -3,6 +3,8 @@ package web
 // retailTexts are those of joining employees by hand, of the ledger's repair,
 // and of integrations in trouble.
 var retailTexts = map[string][2]string{
+	"integration.failing":        {"CRM не отвечает", "the CRM fails"},
+	"switch.failing":             {"Ничего не потеряется: повторяем сами, всё реже, и отправим, как только CRM ответит.", "Nothing is lost: it is tried again by itself and sent as soon as the CRM answers."},
 	"staff.group":                {"Предлагаются только работающие пользователи группы", "Only active users of this group are offered:"},
 	"staff.link":                 {"Внутренний номер у нас", "Extension here"},
 	"staff.link.none":            {"не связан", "not joined"},

@@ -81,6 +81,8 @@ func runResend(ctx context.Context, c *cli, args []string) error {
 		return printJSONLines(c.out, []app.ResendPlan{p})
 	case *dry:
 		fmt.Fprintln(c.out, "Nothing was changed. Leave -dry-run out to send them.")
+	case p.Refused:
+		fmt.Fprintf(c.out, "They are held: the CRM refuses the credentials of %s. Correct them, then `callbridge integrations activate %s --resend` sends them.\n", *id, *id)
 	case p.Held:
 		fmt.Fprintf(c.out, "They are held: %s is off. `callbridge integrations activate %s --resend` sends them.\n", *id, *id)
 	case p.Cost.Deliveries > 0:

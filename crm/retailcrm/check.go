@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"callbridge/bridge"
 	"callbridge/bridge/fault"
 	"callbridge/crm"
 )
@@ -20,30 +21,42 @@ type need struct {
 	path  string // as in the key's list of methods
 	scope string
 	probe url.Values // read: try it with this query; nil: look into the list
+	kinds []bridge.ActionKind
 }
 
+// What needs a client finds him first.
+var (
+	ofClient  = []bridge.ActionKind{bridge.ActContact, bridge.ActFields, bridge.ActCall, bridge.ActTask, bridge.ActProcess, bridge.ActPopup, bridge.ActOwner}
+	ofContact = []bridge.ActionKind{bridge.ActContact}
+	ofEdit    = []bridge.ActionKind{bridge.ActFields, bridge.ActOwner}
+	ofProcess = []bridge.ActionKind{bridge.ActProcess}
+	ofTask    = []bridge.ActionKind{bridge.ActTask}
+	ofPopup   = []bridge.ActionKind{bridge.ActPopup}
+	ofCall    = []bridge.ActionKind{bridge.ActCall}
+)
+
 var needs = []need{
-	{"read customers", "/api/customers", "customer_read", url.Values{"limit": {"20"}}},
-	{"create customers", "/api/customers/create", "customer_write", nil},
-	{"find a customer by our key", "/api/customers/{externalId}", "customer_read", nil},
-	{"edit customers", "/api/customers/{externalId}/edit", "customer_write", nil},
-	{"read users", "/api/users", "user_read", url.Values{"limit": {"20"}}},
-	{"read one user", "/api/users/{id}", "user_read", nil},
-	{"set the status of users", "/api/users/{id}/status", "user_write", nil},
-	{"read groups of users", "/api/user-groups", "user_read", url.Values{"limit": {"20"}}},
-	{"read orders", "/api/orders", "order_read", url.Values{"limit": {"20"}}},
-	{"find an order by our key", "/api/orders/{externalId}", "order_read", nil},
-	{"create orders", "/api/orders/create", "order_write", nil},
-	{"read tasks", "/api/tasks", "task_read", url.Values{"limit": {"20"}}},
-	{"create tasks", "/api/tasks/create", "task_write", nil},
-	{"show calls", "/api/telephony/call/event", "telephony_write", nil},
-	{"write the call history", "/api/telephony/calls/upload", "telephony_write", nil},
-	{"find the personal manager", "/api/telephony/manager", "telephony_read", url.Values{"phone": {"70000000000"}}},
-	{"read order statuses", "/api/reference/statuses", "reference_read", url.Values{}},
-	{"read groups of statuses", "/api/reference/status-groups", "reference_read", url.Values{}},
-	{"read order methods", "/api/reference/order-methods", "reference_read", url.Values{}},
-	{"read the telephony module", "/api/integration-modules/{code}", "integration_read", nil},
-	{"register the telephony module", "/api/integration-modules/{code}/edit", "integration_write", nil},
+	{"read customers", "/api/customers", "customer_read", url.Values{"limit": {"20"}}, ofClient},
+	{"create customers", "/api/customers/create", "customer_write", nil, ofContact},
+	{"find a customer by our key", "/api/customers/{externalId}", "customer_read", nil, ofContact},
+	{"edit customers", "/api/customers/{externalId}/edit", "customer_write", nil, ofEdit},
+	{"read users", "/api/users", "user_read", url.Values{"limit": {"20"}}, nil},
+	{"read one user", "/api/users/{id}", "user_read", nil, nil},
+	{"set the status of users", "/api/users/{id}/status", "user_write", nil, nil},
+	{"read groups of users", "/api/user-groups", "user_read", url.Values{"limit": {"20"}}, nil},
+	{"read orders", "/api/orders", "order_read", url.Values{"limit": {"20"}}, ofProcess},
+	{"find an order by our key", "/api/orders/{externalId}", "order_read", nil, ofProcess},
+	{"create orders", "/api/orders/create", "order_write", nil, ofProcess},
+	{"read tasks", "/api/tasks", "task_read", url.Values{"limit": {"20"}}, ofTask},
+	{"create tasks", "/api/tasks/create", "task_write", nil, ofTask},
+	{"show calls", "/api/telephony/call/event", "telephony_write", nil, ofPopup},
+	{"write the call history", "/api/telephony/calls/upload", "telephony_write", nil, ofCall},
+	{"find the personal manager", "/api/telephony/manager", "telephony_read", url.Values{"phone": {"70000000000"}}, nil},
+	{"read order statuses", "/api/reference/statuses", "reference_read", url.Values{}, ofProcess},
+	{"read groups of statuses", "/api/reference/status-groups", "reference_read", url.Values{}, nil},
+	{"read order methods", "/api/reference/order-methods", "reference_read", url.Values{}, nil},
+	{"read the telephony module", "/api/integration-modules/{code}", "integration_read", nil, nil},
+	{"register the telephony module", "/api/integration-modules/{code}/edit", "integration_write", nil, nil},
 }
 
 // Check tries every reading method and looks the writing ones up in the list
@@ -78,7 +91,7 @@ func (c *client) Check(ctx context.Context) (crm.Report, error) {
 }
 
 func (c *client) checkNeed(ctx context.Context, n need, scopes, paths []crm.Text) (crm.CheckLine, error) {
-	line := crm.CheckLine{What: n.what, OK: true}
+	line := crm.CheckLine{What: n.what, OK: true, For: n.kinds}
 	help := fmt.Sprintf("Settings → Integration → API access keys → our key: allow %s (Настройки → Интеграция → Ключи доступа к API: разрешите этот метод).", n.path)
 	if n.probe != nil {
 		err := c.api.Do(ctx, crm.Request{Op: n.what, Path: "/api/v5" + strings.TrimPrefix(n.path, "/api"), Query: n.probe}, nil)

@@ -16,6 +16,8 @@ const (
 	ActOwner         ActionKind = "owner"      // give a contact that this call made to another employee
 	ActCloseTask     ActionKind = "close_task" // close the task made for a missed call: the client was talked to
 	ActRecording     ActionKind = "recording"  // give the link to a late recording to the CRM that has the call
+	ActNote          ActionKind = "note"       // what an employee wrote on the card
+	ActOutcome       ActionKind = "outcome"    // what came of the talk, as he said on the card
 )
 
 // CloseSuffix makes the key of a closing out of that of the task it closes.
@@ -26,7 +28,7 @@ const RecordingSuffix = ":recording"
 
 // ActionKinds returns the closed list, for metrics at zero.
 func ActionKinds() []ActionKind {
-	return []ActionKind{ActPopup, ActContact, ActFields, ActCall, ActCommunication, ActTask, ActProcess, ActOwner, ActCloseTask, ActRecording}
+	return []ActionKind{ActPopup, ActContact, ActFields, ActCall, ActCommunication, ActTask, ActProcess, ActOwner, ActCloseTask, ActRecording, ActNote, ActOutcome}
 }
 
 // Trigger is the moment of a call at which rules are asked.
@@ -40,6 +42,7 @@ const (
 	OnEnd       Trigger = "end"       // the call is over
 	OnReturn    Trigger = "return"    // somebody has talked to a client whose call was missed
 	OnRecording Trigger = "recording" // a sound file was complete only after the call had been written
+	OnCard      Trigger = "card"      // an employee asked for it on the card; no rule did
 )
 
 // Action is one thing the rules want (Wanted) or do not want done in a CRM,
@@ -61,10 +64,11 @@ type Action struct {
 	Known *bool `json:"known,omitempty"`
 
 	Responsible string            `json:"responsible,omitempty"` // default, last_talked, …, manager, contact, or an e-mail
-	Extension   string            `json:"extension,omitempty"`   // popup: whose phone
-	Title       string            `json:"title,omitempty"`       // template
-	Text        string            `json:"text,omitempty"`        // template
+	Extension   string            `json:"extension,omitempty"`   // popup: whose phone; OnCard: whose card
+	Title       string            `json:"title,omitempty"`       // template; OnCard: as it was written
+	Text        string            `json:"text,omitempty"`        // template; OnCard: as it was written
 	Due         Duration          `json:"due,omitzero"`
+	DueAt       Time              `json:"due_at,omitzero"`   // OnCard: the deadline somebody chose
 	Minutes     int               `json:"minutes,omitempty"` // length of a communication; 0: the real length
 	Scheme      string            `json:"scheme,omitempty"`
 	AttachOpen  bool              `json:"attach_open,omitempty"`

@@ -16,6 +16,13 @@ type Settings struct {
 	Employees    []Employee    `yaml:"employees,omitempty" json:"employees,omitempty"`
 	Lines        []Line        `yaml:"lines,omitempty" json:"lines,omitempty"`
 	Users        []User        `yaml:"users,omitempty" json:"users,omitempty"`
+	Card         CardSettings  `yaml:"card,omitempty" json:"card,omitzero"`
+}
+
+// CardSettings are about the agents' card.
+type CardSettings struct {
+	// Outcomes are what an employee can say came of a talk; empty: a usual list.
+	Outcomes []string `yaml:"outcomes,omitempty" json:"outcomes,omitempty"`
 }
 
 // Credential is a named account of a CRM (M-1.2 to M-1.5).
@@ -165,7 +172,18 @@ type Employee struct {
 	Extension string `yaml:"extension" json:"extension"`
 	Email     string `yaml:"email,omitempty" json:"email,omitempty"`
 	Name      string `yaml:"name,omitempty" json:"name,omitempty"`
+	// Card says when his card comes: ring (also if empty), answer or never.
+	Card CardMoment `yaml:"card,omitempty" json:"card,omitempty"`
 }
+
+// CardMoment is when an employee's card comes.
+type CardMoment string
+
+const (
+	CardAtRing   CardMoment = "ring"
+	CardAtAnswer CardMoment = "answer"
+	CardNever    CardMoment = "never"
+)
 
 // Line is one of our public numbers.
 type Line struct {
@@ -193,6 +211,9 @@ type User struct {
 	Password     string `yaml:"password,omitempty" json:"-"`
 	PasswordHash string `yaml:"password_hash,omitempty" json:"password_hash,omitempty"`
 	Language     string `yaml:"language,omitempty" json:"language,omitempty"` // ru, en; empty: the browser's
+	// HideClients keeps the names of clients from him (F-22); numbers he sees. It
+	// has no meaning for admins.
+	HideClients bool `yaml:"hide_clients,omitempty" json:"hide_clients,omitempty"`
 }
 
 // Duration is a time.Duration that reads and writes itself as text ("4h").

@@ -209,6 +209,23 @@ type Tasker interface {
 	CreateTask(ctx context.Context, key Key, t NewTask) (Made, error)
 }
 
+// NewNote is something an employee wrote about a client.
+type NewNote struct {
+	Text        string
+	Author      UserID // whose note it is, where the CRM can show that; may be ""
+	Contact     ContactID
+	ContactKind string
+}
+
+// Noter keeps notes with a client.
+type Noter interface {
+	CreateNote(ctx context.Context, key Key, n NewNote) (Made, error)
+}
+
+// NoteAuthor is a Noter that shows NewNote.Author as the author; others show
+// the account of the integration.
+type NoteAuthor interface{ ShowsAuthor() }
+
 // NewDeal is a process or order to be made.
 type NewDeal struct {
 	Title       string

@@ -68,6 +68,13 @@ type Hangupper interface {
 	Hangup(ctx context.Context, channelID string) error
 }
 
+// Transferrer sends one side of a call on to a colleague's phone; whoever it
+// talked to is out of the call then (a blind transfer). At is the PBX's time at
+// which it was asked. Refusals are *Refusal.
+type Transferrer interface {
+	Transfer(ctx context.Context, channelID, extension string) (at bridge.Time, err error)
+}
+
 // Recordings gives the sound of a call.
 type Recordings interface {
 	// OpenRecording returns the file; ErrNotFound if there is none (yet).

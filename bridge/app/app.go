@@ -115,6 +115,7 @@ type inForce struct {
 	settings  bridge.Settings
 	employees []bridge.Employee
 	names     map[string]string // extension → name
+	moments   map[string]bridge.CardMoment
 	lines     map[string]bridge.Line
 }
 
@@ -159,7 +160,7 @@ func (a *App) prepare(ctx context.Context) error {
 	a.metrics = newMetrics(a.reg)
 	cards := newCardMetrics(a.reg)
 	a.hub = card.New(card.Options{Log: a.log, Metrics: cards, Origins: a.origins(), Receipt: a.receipt,
-		Format: func(n string) string { return phone.Format(bridge.Number(n), "ru") }, Name: a.employee})
+		Format: func(n string) string { return phone.Format(bridge.Number(n), "ru") }, Name: a.employee, Moment: a.cardMoment, Nameless: a.nameless})
 	a.reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "callbridge_connected_agents",
 		Help: "Browser tabs of agents that are connected."}, func() float64 { return float64(a.hub.Connected()) }),
 		newGauges(a.ledgerNow, a.pbxNow, a.integrationsNow))
@@ -383,6 +384,14 @@ func (a *App) employee(ext string) string {
 	return ""
 }
 
+// cardMoment says when an employee wants his card.
+func (a *App) cardMoment(ext string) bridge.CardMoment {
+	if p := a.plan.Load(); p != nil {
+		return p.moments[ext]
+	}
+	return bridge.CardAtRing
+}
+
 func (a *App) origins() []string {
 	if a.cfg.PublicURL == "" {
 		return nil
@@ -399,7 +408,7 @@ func (a *App) webDeps() web.Deps {
 		Number:  func(n string) string { return phone.Format(bridge.Number(n), "ru") },
 		Metrics: a.metricsHandler(),
 		Mount:   a.mounts(),
-		Names:   s.names, Stats: s.stats, Rings: s.rings, Phones: s.phone, CaseFile: a.CaseFile, Audit: s, Admin: admin{a}, FrameAncestors: a.cfg.FrameAncestors,
+		Names:   s.names, Stats: s.stats, Rings: s.rings, Phones: s.phone, CaseFile: a.CaseFile, Audit: s, Admin: admin{a}, Desk: cardDesk{a}, Play: a.playCall, Outcomes: a.outcomes, FrameAncestors: a.cfg.FrameAncestors,
 	}
 }
 

@@ -85,7 +85,18 @@ func (a *App) serveRecording(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), time.Minute)
 	defer cancel()
 	c, err := site{a}.Call(ctx, call)
-	if err != nil || n < 0 || n >= len(c.Recordings) {
+	if err != nil {
+		http.Error(w, "no such recording", http.StatusNotFound)
+		return
+	}
+	a.playCall(w, r.WithContext(ctx), c, n)
+}
+
+// playCall plays a recording to one who may hear it: the caller has made sure.
+func (a *App) playCall(w http.ResponseWriter, r *http.Request, c bridge.Call, n int) {
+	ctx, cancel := context.WithTimeout(r.Context(), time.Minute)
+	defer cancel()
+	if n < 0 || n >= len(c.Recordings) {
 		http.Error(w, "no such recording", http.StatusNotFound)
 		return
 	}

@@ -32,7 +32,7 @@ func (a *App) loadSettings(ctx context.Context) error {
 		}
 		states[in.ID] = st
 	}
-	next := &inForce{settings: s, employees: s.Employees, names: map[string]string{}, lines: map[string]bridge.Line{}}
+	next := &inForce{settings: s, employees: s.Employees, names: map[string]string{}, moments: map[string]bridge.CardMoment{}, lines: map[string]bridge.Line{}}
 	next.version = version
 	for _, e := range s.Employees {
 		next.names[e.Extension] = e.Name

@@ -99,6 +99,9 @@ func (x admin) Save(ctx context.Context, by, note string, base int64, s bridge.S
 	for _, u := range was.Users {
 		i := slices.IndexFunc(s.Users, func(n bridge.User) bool { return strings.EqualFold(n.Login, u.Login) })
 		if i >= 0 && s.Users[i].PasswordHash == u.PasswordHash {
+			if n := s.Users[i]; n.HideClients != u.HideClients || n.Extension != u.Extension || n.Role != u.Role {
+				x.a.hub.KickUser(u.Login) // he comes back with the rights he has now
+			}
 			continue
 		}
 		if err := x.a.db.DeleteSessionsOf(ctx, u.Login); err != nil {

@@ -47,9 +47,18 @@ const (
 // frame is one message, encoded once for all who get it. body lacks the
 // opening brace and what differs by connection.
 type frame struct {
-	body    []byte
-	kind    kind
-	arrived time.Time
+	body     []byte
+	nameless []byte // instead of body, for those who may not see names
+	kind     kind
+	arrived  time.Time
+}
+
+// of is the body that one may see.
+func (f *frame) of(c *client) []byte {
+	if c.nameless && f.nameless != nil {
+		return f.nameless
+	}
+	return f.body
 }
 
 // client is one connected tab.
@@ -58,6 +67,8 @@ type client struct {
 	who  Who
 	conn *websocket.Conn
 	out  chan *frame
+	// nameless: he may not see the names of clients.
+	nameless bool
 
 	stop chan struct{} // closed by kick
 	once sync.Once
@@ -99,7 +110,7 @@ func (h *Hub) Serve(w http.ResponseWriter, r *http.Request, who Who) {
 
 // Attach takes over an open connection. Serve uses it; so may a test.
 func (h *Hub) Attach(conn *websocket.Conn, who Who) {
-	c := &client{hub: h, who: who, conn: conn, out: make(chan *frame, h.o.Queue), stop: make(chan struct{})}
+	c := &client{hub: h, who: who, conn: conn, out: make(chan *frame, h.o.Queue), stop: make(chan struct{}), nameless: h.o.Nameless(who.User)}
 	h.mu.Lock()
 	if h.closed {
 		h.mu.Unlock()
@@ -108,7 +119,7 @@ func (h *Hub) Attach(conn *websocket.Conn, who Who) {
 	}
 	// The snapshot and the place in the lists belong together: no change can
 	// fall between them (D-25).
-	c.out <- &frame{body: h.snapshot(who.Extension), kind: kindState}
+	c.out <- &frame{body: h.snapshot(who.Extension, c.nameless), kind: kindState}
 	add := func(m map[string]map[*client]struct{}, key string) {
 		if m[key] == nil {
 			m[key] = map[*client]struct{}{}
@@ -186,7 +197,7 @@ func (c *client) write() {
 		}
 		_, err = w.Write(b)
 		if err == nil {
-			_, err = w.Write(f.body)
+			_, err = w.Write(f.of(c))
 		}
 		if err2 := w.Close(); err != nil || err2 != nil {
 			return

@@ -25,6 +25,12 @@ type Options struct {
 	// only look into memory.
 	Format func(number string) string
 	Name   func(extension string) string
+	// Moment says when a phone's owner wants cards; nil: as soon as it rings.
+	// It is called under a lock like Format.
+	Moment func(extension string) bridge.CardMoment
+	// Nameless says that a user may not see the names of clients (F-22); asked
+	// when his browser connects. nil: everybody may.
+	Nameless func(user string) bool
 	// Receipt is told that a browser showed a card (F-11). It is called from
 	// the connection's reader and may take its time.
 	Receipt func(Receipt)
@@ -111,6 +117,12 @@ func New(o Options) *Hub {
 	}
 	if o.Name == nil {
 		o.Name = func(string) string { return "" }
+	}
+	if o.Moment == nil {
+		o.Moment = func(string) bridge.CardMoment { return bridge.CardAtRing }
+	}
+	if o.Nameless == nil {
+		o.Nameless = func(string) bool { return false }
 	}
 	if o.Receipt == nil {
 		o.Receipt = func(Receipt) {}

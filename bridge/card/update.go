@@ -14,17 +14,35 @@ import (
 // refresh brings all cards of a call up to date and sends what changed.
 func (h *Hub) refresh(l *live) {
 	want := Wanted(&l.call)
+	shown := h.shown(&l.call, want)
 	now := time.Now()
 	// The cards that go come first: nobody sees two owners of one call.
 	for ext, s := range l.cards {
-		if _, ok := want[ext]; !ok {
+		if _, ok := shown[ext]; !ok {
 			h.drop(l, ext, leftBecause(&l.call, ext, s.card.State))
 		}
 	}
-	for ext, state := range want {
+	for ext, state := range shown {
 		h.put(l, ext, state, want, now)
 	}
 	h.schedule(l, now)
+}
+
+// shown leaves out the cards their owners do not want, or not yet.
+func (h *Hub) shown(c *bridge.Call, want map[string]State) map[string]State {
+	out := make(map[string]State, len(want))
+	for ext, state := range want {
+		switch h.o.Moment(ext) {
+		case bridge.CardNever:
+			continue
+		case bridge.CardAtAnswer:
+			if state == Ringing && c.Agent != ext { // his own click rings, too
+				continue
+			}
+		}
+		out[ext] = state
+	}
+	return out
 }
 
 // put makes or changes one card and sends it if anything on it is new.
@@ -55,8 +73,13 @@ func (h *Hub) put(l *live, ext string, state State, want map[string]State, now t
 	s.card, s.infoSeen, s.body, s.arrived = next, l.infoSeen, nil, l.arrived
 	s.expires = earlier(now.Add(h.step(state)), s.until)
 	if len(h.byExt[ext]) > 0 {
-		h.send(ext, &frame{body: append([]byte(`"type":"card","card":`), append(h.encode(s), '}')...),
-			kind: kindCard, arrived: l.arrived})
+		f := &frame{body: append([]byte(`"type":"card","card":`), append(h.encode(s), '}')...), kind: kindCard, arrived: l.arrived}
+		for c := range h.byExt[ext] {
+			if c.nameless && f.nameless == nil {
+				f.nameless = append([]byte(`"type":"card","card":`), append(h.encode(s.withoutNames()), '}')...)
+			}
+		}
+		h.send(ext, f)
 	}
 }
 
@@ -275,7 +298,7 @@ func (h *Hub) encode(s *shown) []byte {
 }
 
 // snapshot is the first message of a connection.
-func (h *Hub) snapshot(ext string) []byte {
+func (h *Hub) snapshot(ext string, nameless bool) []byte {
 	list := make([]*shown, 0, len(h.cards[ext]))
 	for _, s := range h.cards[ext] {
 		if !s.dead {
@@ -287,6 +310,9 @@ func (h *Hub) snapshot(ext string) []byte {
 	for i, s := range list {
 		if i > 0 {
 			b = append(b, ',')
+		}
+		if nameless {
+			s = s.withoutNames()
 		}
 		b = append(b, h.encode(s)...)
 	}

@@ -56,6 +56,7 @@ func CheckSettings(s *bridge.Settings, drivers map[string][]setting.Field, count
 	c.employees(s.Employees)
 	c.lines(s.Lines)
 	c.users(s.Users)
+	c.card(&s.Card)
 	return c.list
 }
 
@@ -213,8 +214,30 @@ func (c *checker) employees(list []bridge.Employee) {
 		e, at := &list[i], fmt.Sprintf("employees[%d]", i)
 		c.extension(at+".extension", e.Extension, true)
 		e.Email = c.email(at+".email", e.Email)
+		if e.Card != "" {
+			c.oneOf(at+".card", string(e.Card), string(bridge.CardAtRing), string(bridge.CardAtAnswer), string(bridge.CardNever))
+		}
 		c.unique(exts, at+".extension", e.Extension)
 		c.unique(mails, at+".email", e.Email)
+	}
+}
+
+// card checks what stands on the card.
+func (c *checker) card(s *bridge.CardSettings) {
+	seen := map[string]string{}
+	if len(s.Outcomes) > 30 {
+		c.add("card.outcomes", "are too many: 30 at most, or nobody finds his")
+	}
+	for i := range s.Outcomes {
+		at := fmt.Sprintf("card.outcomes[%d]", i)
+		s.Outcomes[i] = strings.TrimSpace(s.Outcomes[i])
+		switch n := len([]rune(s.Outcomes[i])); {
+		case n == 0:
+			c.add(at, "is missing")
+		case n > 100:
+			c.add(at, "is too long: 100 signs at most")
+		}
+		c.unique(seen, at, s.Outcomes[i])
 	}
 }
 

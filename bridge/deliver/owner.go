@@ -29,6 +29,12 @@ func (j *job) data() rules.Data {
 // responsible finds the CRM user whom the row's rule makes responsible, and
 // notes why. Nobody ("") leaves the choice to the CRM.
 func (j *job) responsible(ctx context.Context) (crm.UserID, error) {
+	if j.byHand() && j.row.Action.Responsible == "" {
+		if u := j.writer(); u != "" {
+			j.note("responsible: who asked for it on the card")
+			return u, nil
+		}
+	}
 	o := rules.Responsible(j.row.Action.Responsible, j.call, rules.Staff{Default: j.t.Settings.DefaultResponsible})
 	why := o.Why
 	switch o.Ask {

@@ -112,6 +112,8 @@ func (j *job) run(ctx context.Context) error {
 		return j.closeTask(ctx)
 	case bridge.ActOwner:
 		return j.owner(ctx)
+	case bridge.ActNote, bridge.ActOutcome:
+		return j.writeNote(ctx)
 	}
 	return fault.New(fault.Invalid, "deliver", "unknown kind of action %q", j.row.Action.Kind)
 }
@@ -334,6 +336,9 @@ func (j *job) task(ctx context.Context) error {
 	if j.row.Action.Due > 0 {
 		// From the end of the call, so that a resend days later keeps the deadline.
 		t.Due = j.t.Settings.WorkingHours.Add(j.end(), time.Duration(j.row.Action.Due), j.t.Zone)
+	}
+	if at := j.row.Action.DueAt; !at.IsZero() {
+		t.Due = at.Time
 	}
 	return j.keep(tk.CreateTask(ctx, j.key(), t))
 }

@@ -65,6 +65,10 @@ func (j *job) source() map[string]string {
 
 // words are what the rule writes, and who is responsible for it.
 func (j *job) words(ctx context.Context) (title, text string, who crm.UserID, err error) {
+	if j.byHand() {
+		who, err = j.responsible(ctx)
+		return j.row.Action.Title, j.row.Action.Text, who, err
+	}
 	data := j.data()
 	if title, err = j.expand(j.row.Action.Title, data); err != nil {
 		return "", "", "", err

@@ -43,3 +43,16 @@ func AttachRecording(call bridge.Action, version int64) bridge.Action {
 	return bridge.Action{Key: call.Key + bridge.RecordingSuffix, Kind: bridge.ActRecording, Trigger: bridge.OnRecording, Rule: call.Rule,
 		Wanted: true, Reason: because(recordingLate), Version: version}
 }
+
+var askedOnCard = sentence{"%s asked for it on the card", "так просил на карточке %s"}
+
+// OnCard is the reason of what an employee asked for on a card.
+func OnCard(extension, name string) string {
+	if name == "" {
+		name = extension
+	}
+	if name == "" {
+		name = "?"
+	}
+	return because(askedOnCard, name)
+}

@@ -219,7 +219,7 @@ func (s *server) callQuery(r *http.Request, dflt int) (CallQuery, error) {
 		return out, invalid("line", "bad_value")
 	}
 	if t := q.Get("day"); t != "" {
-		day, err := time.ParseInLocation(time.DateOnly, t, s.d.Zone)
+		day, err := time.ParseInLocation(time.DateOnly, t, s.zone(r))
 		if err != nil {
 			return out, invalid("day", "bad_day")
 		}
@@ -228,7 +228,7 @@ func (s *server) callQuery(r *http.Request, dflt int) (CallQuery, error) {
 	for name, into := range map[string]*time.Time{"from": &out.From, "to": &out.To} {
 		if t := q.Get(name); t != "" {
 			if *into, err = time.Parse(time.RFC3339, t); err != nil {
-				if *into, err = time.ParseInLocation(time.DateOnly, t, s.d.Zone); err != nil {
+				if *into, err = time.ParseInLocation(time.DateOnly, t, s.zone(r)); err != nil {
 					return out, invalid(name, "bad_time")
 				}
 			}
@@ -265,7 +265,7 @@ func (s *server) apiCalls(w http.ResponseWriter, r *http.Request) error {
 			calls = []bridge.Call{}
 		}
 	}
-	writeJSON(w, 200, map[string]any{"calls": calls, "next": next})
+	writeJSON(w, 200, map[string]any{"calls": unnamed(r.Context(), calls), "next": next})
 	return nil
 }
 
@@ -298,7 +298,7 @@ func (s *server) fullCall(r *http.Request) (callFull, error) {
 	if err != nil {
 		return out, err
 	}
-	out.Call = c
+	out.Call = unnamed(ctx, []bridge.Call{c})[0]
 	if v.isAgent() && !takesPart(&c, v.user.Extension) {
 		return out, ErrNotFound // that it exists is nobody else's business
 	}
@@ -307,7 +307,7 @@ func (s *server) fullCall(r *http.Request) (callFull, error) {
 		if err != nil {
 			return out, err
 		}
-		out.Deliveries = append(out.Deliveries, list...)
+		out.Deliveries = append(out.Deliveries, unnamedRows(v, list)...)
 		if s.d.Routes != nil {
 			routes, err := s.d.Routes(ctx, c)
 			if err != nil {
@@ -368,7 +368,7 @@ func (s *server) apiDeliveries(w http.ResponseWriter, r *http.Request) error {
 	if len(list) == q.Limit && q.CallID == "" {
 		next = strconv.FormatInt(list[len(list)-1].ID, 10)
 	}
-	writeJSON(w, 200, map[string]any{"deliveries": append([]bridge.Delivery{}, list...), "next": next})
+	writeJSON(w, 200, map[string]any{"deliveries": append([]bridge.Delivery{}, unnamedRows(who(r), list)...), "next": next})
 	return nil
 }
 

@@ -67,6 +67,12 @@ type Deps struct {
 	// Route answers "who should take this call?". It is given 1 s.
 	Route func(context.Context, RouteQuestion) (RouteAnswer, error)
 
+	// Desk does what employees ask for on a card; Outcomes are what they can say
+	// came of a talk. Play writes a recording; who may hear it was made sure.
+	Desk     Desk
+	Outcomes func() []string
+	Play     func(w http.ResponseWriter, r *http.Request, c bridge.Call, n int)
+
 	// Returns lists the clients who wait to be called back.
 	Returns Returns
 

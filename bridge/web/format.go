@@ -34,35 +34,12 @@ func (s *server) funcs() template.FuncMap {
 		"line":     s.lineName,
 		"person":   s.person,
 		"employee": s.d.Employee,
-		"clock":    func(t bridge.Time) string { return s.local(t, "15:04:05") },
-		"milli":    func(t bridge.Time) string { return s.local(t, "15:04:05.000") },
-		"minute":   func(t bridge.Time) string { return s.local(t, "15:04") },
-		"stamp":    func(t bridge.Time) string { return s.local(t, "02.01.2006 15:04:05") },
-		"iso": func(t bridge.Time) string {
-			if t.IsZero() {
-				return ""
-			}
-			return t.UTC().Format(time.RFC3339)
-		},
-		"day": func(l lang, t bridge.Time) string {
-			if t.IsZero() {
-				return ""
-			}
-			at, now := t.In(s.d.Zone), time.Now().In(s.d.Zone)
-			switch at.Format(time.DateOnly) {
-			case now.Format(time.DateOnly):
-				return at.Format("15:04")
-			case now.AddDate(0, 0, -1).Format(time.DateOnly):
-				return l.t("time.yesterday") + ", " + at.Format("15:04")
-			}
-			return at.Format("02.01, 15:04")
-		},
-		"short":  shortID,
-		"noteof": noteOf,
-		"after":  func(d time.Duration) string { return fmt.Sprintf("+%.3f", d.Seconds()) },
-		"took":   func(d time.Duration) string { return fmt.Sprintf("%d", d.Milliseconds()) },
-		"states": bridge.DeliveryStates,
-		"link":   safeLink,
+		"short":    shortID,
+		"noteof":   noteOf,
+		"after":    func(d time.Duration) string { return fmt.Sprintf("+%.3f", d.Seconds()) },
+		"took":     func(d time.Duration) string { return fmt.Sprintf("%d", d.Milliseconds()) },
+		"states":   bridge.DeliveryStates,
+		"link":     safeLink,
 		"add": func(q url.Values, kv ...string) template.URL {
 			out := url.Values{}
 			for k, v := range q {
@@ -101,17 +78,46 @@ func (s *server) funcs() template.FuncMap {
 	}
 }
 
+// timeFuncs write moments in a zone.
+func timeFuncs(zone *time.Location) template.FuncMap {
+	return template.FuncMap{
+		"clock":  func(t bridge.Time) string { return local(zone, t, "15:04:05") },
+		"milli":  func(t bridge.Time) string { return local(zone, t, "15:04:05.000") },
+		"minute": func(t bridge.Time) string { return local(zone, t, "15:04") },
+		"stamp":  func(t bridge.Time) string { return local(zone, t, "02.01.2006 15:04:05") },
+		"iso": func(t bridge.Time) string {
+			if t.IsZero() {
+				return ""
+			}
+			return t.UTC().Format(time.RFC3339)
+		},
+		"day": func(l lang, t bridge.Time) string {
+			if t.IsZero() {
+				return ""
+			}
+			at, now := t.In(zone), time.Now().In(zone)
+			switch at.Format(time.DateOnly) {
+			case now.Format(time.DateOnly):
+				return at.Format("15:04")
+			case now.AddDate(0, 0, -1).Format(time.DateOnly):
+				return l.t("time.yesterday") + ", " + at.Format("15:04")
+			}
+			return at.Format("02.01, 15:04")
+		},
+	}
+}
+
 // pair gives a part of a page both the page and its own data.
 type pair struct {
 	Page page
 	Data any
 }
 
-func (s *server) local(t bridge.Time, layout string) string {
+func local(zone *time.Location, t bridge.Time, layout string) string {
 	if t.IsZero() {
 		return ""
 	}
-	return t.In(s.d.Zone).Format(layout)
+	return t.In(zone).Format(layout)
 }
 
 // length writes a duration as people read a clock: 0:07, 12:30, 1:02:03.

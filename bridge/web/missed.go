@@ -24,11 +24,9 @@ type missedView struct {
 	Overdue bool   `json:"overdue,omitempty"`
 }
 
-func (s *server) missedView(ctx context.Context, e bridge.MissedEntry) missedView {
+func (s *server) missedView(r *http.Request, e bridge.MissedEntry) missedView {
 	v := missedView{MissedEntry: e, Overdue: e.ClosedAt.IsZero() && !e.DueAt.IsZero() && e.DueAt.Before(time.Now())}
-	if s.d.Client != nil {
-		v.Name = s.d.Client(ctx, e.Client)
-	}
+	v.Name = s.clientName(r, e.Client)
 	return v
 }
 
@@ -58,7 +56,7 @@ func (s *server) apiMissed(w http.ResponseWriter, r *http.Request) error {
 			list = append(list, closed...)
 		}
 		for _, e := range list {
-			out = append(out, s.missedView(r.Context(), e))
+			out = append(out, s.missedView(r, e))
 		}
 	}
 	writeJSON(w, 200, map[string]any{"missed": out})
@@ -74,7 +72,7 @@ func (s *server) apiMissedClose(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	writeJSON(w, 200, s.missedView(r.Context(), e))
+	writeJSON(w, 200, s.missedView(r, e))
 	return nil
 }
 
@@ -98,7 +96,7 @@ func (s *server) returns(r *http.Request) ([]returnRow, error) {
 	}
 	var out []returnRow
 	for _, e := range list[:min(len(list), 20)] {
-		m := s.missedView(r.Context(), e)
+		m := s.missedView(r, e)
 		row := returnRow{Name: m.Name, Number: s.d.Number(string(e.Client)), Dial: string(e.Client), Line: s.lineName(e.Line),
 			Count: e.Count, At: e.LastAt, Due: e.DueAt, Overdue: m.Overdue}
 		out = append(out, row)

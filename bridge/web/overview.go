@@ -69,10 +69,11 @@ type stretch struct {
 }
 
 func (s *server) stretch(r *http.Request, now time.Time) stretch {
-	at := now.In(s.d.Zone)
+	zone := s.zone(r)
+	at := now.In(zone)
 	if r.URL.Query().Get("period") == "week" {
 		y, m, d := at.Date()
-		x := stretch{name: "week", from: time.Date(y, m, d-6, 0, 0, 0, 0, s.d.Zone), slot: 24 * time.Hour, step: 1}
+		x := stretch{name: "week", from: time.Date(y, m, d-6, 0, 0, 0, 0, zone), slot: 24 * time.Hour, step: 1}
 		for i := range 7 {
 			x.labels = append(x.labels, x.from.AddDate(0, 0, i).Format("02.01"))
 		}
@@ -80,10 +81,10 @@ func (s *server) stretch(r *http.Request, now time.Time) stretch {
 		return x
 	}
 	y, m, d := at.Date()
-	last := time.Date(y, m, d, at.Hour(), 0, 0, 0, s.d.Zone)
+	last := time.Date(y, m, d, at.Hour(), 0, 0, 0, zone)
 	x := stretch{name: "day", from: last.Add(-23 * time.Hour), slot: time.Hour, step: 3}
 	for i := range 24 {
-		x.labels = append(x.labels, x.from.Add(time.Duration(i)*time.Hour).In(s.d.Zone).Format("15"))
+		x.labels = append(x.labels, x.from.Add(time.Duration(i)*time.Hour).In(zone).Format("15"))
 	}
 	x.to = x.from.Add(24 * time.Hour)
 	return x
@@ -103,7 +104,7 @@ func (s *server) stats(ctx context.Context, x stretch) (Stats, error) {
 	if err != nil {
 		return got, err
 	}
-	if len(s.counts.list) > 4 || s.counts.list == nil {
+	if len(s.counts.list) > 2*zoneMost || s.counts.list == nil {
 		s.counts.list = map[string]cachedStats{}
 	}
 	s.counts.list[key] = cachedStats{time.Now(), got}
@@ -152,7 +153,7 @@ func (s *server) overviewPage(w http.ResponseWriter, r *http.Request) error {
 	p.Section = "overview"
 	part := r.URL.Query().Get("part")
 	if part != "plots" {
-		o.Live = s.d.Live()
+		o.Live = unnamed(r.Context(), s.d.Live())
 		slices.SortFunc(o.Live, func(a, b bridge.Call) int { return b.StartedAt.Compare(a.StartedAt.Time) })
 	}
 	if part != "live" {
@@ -166,6 +167,7 @@ func (s *server) overviewPage(w http.ResponseWriter, r *http.Request) error {
 		if o.Calls, _, err = s.d.Calls.Calls(r.Context(), q); err != nil {
 			return err
 		}
+		o.Calls = unnamed(r.Context(), o.Calls)
 	}
 	p.Data = o
 	switch part {

@@ -22,11 +22,15 @@ type page struct {
 	Version string // of the assets
 	Section string // of the console's menu
 	Strings template.JS
+	Zone    string // IANA name of the zone times are shown in
+	Office  string // of the office
 	Data    any
+	zoned   *zoned
 }
 
 func (s *server) page(r *http.Request, title string, data any) page {
-	p := page{L: s.language(r), Title: title, Path: r.URL.RequestURI(), Version: assetVersion, Data: data}
+	p := page{L: s.language(r), Title: title, Path: r.URL.RequestURI(), Version: assetVersion, Data: data, zoned: s.zoned(r)}
+	p.Zone, p.Office = p.zoned.zone.String(), s.d.Zone.String()
 	if v := who(r); v != nil {
 		p.User, p.CSRF = &v.user, s.csrf(v.digest)
 	}
@@ -47,8 +51,8 @@ type agentView struct {
 	HasDND  bool
 	CanDial bool
 	Number  string // to put into the box: a link in the CRM may give it
-	Zone    string // IANA name of the zone times are shown in
 	Recent  recentView
+	Desk    template.JS
 }
 
 func (s *server) agentPage(w http.ResponseWriter, r *http.Request) error {
@@ -61,13 +65,20 @@ func (s *server) agentPage(w http.ResponseWriter, r *http.Request) error {
 	if !dialable(number) {
 		number = ""
 	}
-	p := s.page(r, l.t("agent.title"), agentView{Zone: s.d.Zone.String(), DND: s.dnd(r.Context(), v.user.Extension), HasDND: s.d.Presence != nil && v.user.Extension != "",
-		CanDial: s.d.Dialer != nil && v.user.Extension != "", Number: number, Recent: recent})
+	view := agentView{DND: s.dnd(r.Context(), v.user.Extension), HasDND: s.d.Presence != nil && v.user.Extension != "",
+		CanDial: s.d.Dialer != nil && v.user.Extension != "", Number: number, Recent: recent}
+	p := s.page(r, l.t("agent.title"), view)
 	b, err := json.Marshal(l.script())
 	if err != nil {
 		return err
 	}
+	d, err := json.Marshal(s.deskFor(v, l))
+	if err != nil {
+		return err
+	}
 	p.Strings = template.JS(b) //nolint:gosec // our own table, escaped by json.Marshal
+	view.Desk = template.JS(d) //nolint:gosec // escaped by json.Marshal
+	p.Data = view
 	return s.render(w, "agent.html", p)
 }
 
@@ -87,6 +98,7 @@ type recentCall struct {
 	Talk               time.Duration
 	Person             string // the colleague who took it
 	Open               bool   // nobody has talked to the client since: it wants a call back
+	Play               string // address of the recording; "" = none he may hear
 }
 
 func (s *server) agentRecent(w http.ResponseWriter, r *http.Request) error {
@@ -145,6 +157,9 @@ func (s *server) recentRow(r *http.Request, c *bridge.Call, ext string) recentCa
 	default:
 		row.Icon, row.Says = "missed", "recent.missed"
 	}
+	if len(c.Recordings) > 0 && s.d.Play != nil && mayHear(who(r), c) && c.Outcome == bridge.Answered {
+		row.Play = "/api/v1/calls/" + url.PathEscape(c.ID) + "/recordings/0"
+	}
 	if !known(row.Says) {
 		row.Says = "reason.unknown"
 	}
@@ -170,11 +185,13 @@ func (s *server) recentRow(r *http.Request, c *bridge.Call, ext string) recentCa
 		row.Name, row.Number, row.Dial = s.d.Employee(other), other, other
 	case c.Client != "":
 		row.Number, row.Dial = s.d.Number(string(c.Client)), string(c.Client)
-		if row.Name = s.d.Client(r.Context(), c.Client); row.Name == "" {
+		if row.Name = s.clientName(r, c.Client); row.Name == "" && !who(r).nameless() {
 			row.Name = c.ClientName
 		}
 	case dialable(c.ClientRaw):
-		row.Number, row.Name = c.ClientRaw, c.ClientName
+		if row.Number = c.ClientRaw; !who(r).nameless() {
+			row.Name = c.ClientName
+		}
 	}
 	if c.Line != "" {
 		row.Line = s.lineName(c.Line)
@@ -227,7 +244,7 @@ func (s *server) callPage(w http.ResponseWriter, r *http.Request) error {
 	}
 	v := callView{Call: full.Call, Shown: full.Shown, Routes: full.Routes}
 	for _, d := range full.Deliveries {
-		tries, err := s.d.Ledger.Attempts(r.Context(), d.ID)
+		tries, err := s.attempts(r, d.ID)
 		if err != nil {
 			return err
 		}

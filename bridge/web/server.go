@@ -40,8 +40,9 @@ type server struct {
 	policy  string // Content-Security-Policy
 	counts  statsCache
 	onceMu  sync.Mutex
-	framing string // Content-Security-Policy of what may be framed
-	pages   *template.Template
+	framing string             // Content-Security-Policy of what may be framed
+	pages   *template.Template // never carried out themselves: see zones
+	zones   zones
 	logins  *guard
 	hashing hashing
 	origin  *http.CrossOriginProtection
@@ -124,6 +125,11 @@ func (s *server) routes() []route {
 		{"POST /api/v1/calls", signed, s.apiDial},
 		{"GET /api/v1/calls/{id}", signed, s.apiCall},
 		{"GET /api/v1/calls/{id}/why", console, s.apiWhy},
+		{"GET /api/v1/calls/{id}/work", signed, s.apiWritten},
+		{"POST /api/v1/calls/{id}/work", signed, s.apiWork},
+		{"POST /api/v1/calls/{id}/hangup", signed, s.apiHangup},
+		{"POST /api/v1/calls/{id}/transfer", signed, s.apiTransfer},
+		{"GET /api/v1/calls/{id}/recordings/{n}", signed, s.recording},
 		{"GET /api/v1/calls/{id}/case", console, s.caseFile},
 		{"GET /api/v1/missed", signed, s.apiMissed},
 		{"POST /api/v1/missed/{id}/close", signed, s.apiMissedClose},
@@ -190,7 +196,7 @@ func New(d Deps) http.Handler {
 	}
 	s := &server{d: d, log: d.Log, secure: strings.HasPrefix(d.PublicURL, "https://"), framed: len(d.FrameAncestors) > 0,
 		logins: newGuard(), hashing: make(hashing, 2), origin: http.NewCrossOriginProtection()}
-	policy := "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; font-src 'self'; " +
+	policy := "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; media-src 'self'; font-src 'self'; " +
 		"manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'self'"
 	s.policy, s.framing = policy, strings.Join(append([]string{policy}, d.FrameAncestors...), " ")
 	if u, err := url.Parse(d.PublicURL); err == nil && u.Host != "" {
@@ -200,7 +206,8 @@ func New(d Deps) http.Handler {
 			s.log.Warn("the public address is no origin", "err", err)
 		}
 	}
-	s.pages = template.Must(template.New("").Funcs(s.funcs()).ParseFS(files, "templates/*.html"))
+	s.pages = template.Must(template.New("").Funcs(s.allFuncs()).ParseFS(files, "templates/*.html"))
+	s.zones.byName = map[string]*zoned{"": s.inZone(d.Zone)}
 
 	mux := http.NewServeMux()
 	for _, r := range s.routes() {
@@ -358,7 +365,8 @@ func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(e.Status)
-	if err := s.pages.ExecuteTemplate(w, "error.html", s.page(r, l.t("error.title"), e)); err != nil {
+	p := s.page(r, l.t("error.title"), e)
+	if err := p.zoned.pages.ExecuteTemplate(w, "error.html", p); err != nil {
 		s.log.Error("the error page failed", "err", err)
 	}
 }
@@ -399,7 +407,7 @@ func readJSON(r *http.Request, into any) error {
 // render writes a page.
 func (s *server) render(w http.ResponseWriter, name string, p page) error {
 	var b strings.Builder
-	if err := s.pages.ExecuteTemplate(&b, name, p); err != nil {
+	if err := p.zoned.pages.ExecuteTemplate(&b, name, p); err != nil {
 		return fmt.Errorf("page %s: %w", name, err)
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")

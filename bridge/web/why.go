@@ -192,8 +192,9 @@ type whyLine struct {
 }
 
 // timeline puts everything that is stored of a call in order.
-func (s *server) timeline(ctx context.Context, l lang, full *callFull) ([]whyLine, error) {
+func (s *server) timeline(r *http.Request, l lang, full *callFull) ([]whyLine, error) {
 	var out []whyLine
+	ctx := r.Context()
 	events, err := s.d.Calls.Events(ctx, full.ID)
 	if err != nil {
 		return nil, err
@@ -221,7 +222,7 @@ func (s *server) timeline(ctx context.Context, l lang, full *callFull) ([]whyLin
 		title := d.Integration + ": " + l.t("action."+string(d.Action.Kind))
 		out = append(out, whyLine{At: d.CreatedAt, Kind: "rule", Title: title, State: string(d.State), Text: l.Why(d.Action.Reason),
 			Small: strings.TrimSpace(fmt.Sprintf("%s · %s %d", d.Action.Rule, l.t("why.version"), d.RuleVersion)), Reply: "", Bad: ""})
-		tries, err := s.d.Ledger.Attempts(ctx, d.ID)
+		tries, err := s.attempts(r, d.ID)
 		if err != nil {
 			return nil, err
 		}
@@ -314,7 +315,7 @@ func (s *server) whyPage(w http.ResponseWriter, r *http.Request) error {
 	if v.Cards, err = s.whyAnswer(r, &full); err != nil {
 		return err
 	}
-	if v.Lines, err = s.timeline(r.Context(), s.language(r), &full); err != nil {
+	if v.Lines, err = s.timeline(r, s.language(r), &full); err != nil {
 		return err
 	}
 	if s.d.Names != nil {
@@ -340,7 +341,7 @@ func (s *server) apiWhy(w http.ResponseWriter, r *http.Request) error {
 	}
 	decisions := []decision{}
 	for _, d := range full.Deliveries {
-		tries, err := s.d.Ledger.Attempts(r.Context(), d.ID)
+		tries, err := s.attempts(r, d.ID)
 		if err != nil {
 			return err
 		}

@@ -68,6 +68,7 @@ const (
 	Communication Op = "communication"
 	Task          Op = "task"
 	Deal          Op = "deal"
+	Note          Op = "note"
 	Employees     Op = "employees"
 )
 
@@ -206,6 +207,12 @@ func (b *bench) operations() []operation {
 		all = append(all, operation{Deal, "deal", true, func(ctx context.Context, b *bench, k crm.Key, c crm.ContactID) (crm.ObjectID, error) {
 			m, err := l.CreateDeal(ctx, k, crm.NewDeal{Title: "Звонок с сайта", Text: "Первый звонок", Pipeline: b.s.Pipeline,
 				Responsible: user, Contact: c, ContactKind: "person", ContactName: "Пётр Тестов", Phone: number})
+			return m.ID, err
+		}})
+	}
+	if l, ok := b.client.(crm.Noter); ok {
+		all = append(all, operation{Note, "note", true, func(ctx context.Context, _ *bench, k crm.Key, c crm.ContactID) (crm.ObjectID, error) {
+			m, err := l.CreateNote(ctx, k, crm.NewNote{Text: "Просит счёт & договор <до пятницы>\nвторая строка", Author: user, Contact: c, ContactKind: "person"})
 			return m.ID, err
 		}})
 	}

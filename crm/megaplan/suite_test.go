@@ -45,7 +45,7 @@ func match() map[crmtest.Op]string {
 	return map[crmtest.Op]string{
 		crmtest.Find: "GET /api/v3/callRoute", crmtest.Contact: "POST /api/v3/contractorHuman", crmtest.Call: "POST /api/v3/callInfo/history",
 		crmtest.Communication: "POST /api/v3/todo", crmtest.Task: "POST /api/v3/todo", crmtest.Deal: "POST /api/v3/deal",
-		crmtest.Employees: "GET /api/v3/employee",
+		crmtest.Employees: "GET /api/v3/employee", crmtest.Note: "/comments",
 	}
 }
 

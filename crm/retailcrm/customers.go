@@ -5,7 +5,6 @@ import (
 	"context"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 
 	"callbridge/bridge"
@@ -191,12 +190,7 @@ func (c *client) addNote(ctx context.Context, id string, nc crm.NewContact) {
 	if nc.Note == "" {
 		return
 	}
-	n, _ := strconv.ParseInt(id, 10, 64)
-	doc := map[string]any{"text": nc.Note, "customer": map[string]any{"id": n}}
-	if u := userID(nc.Responsible); u != 0 {
-		doc["managerId"] = u
-	}
-	if err := c.post(ctx, "create note", "/api/v5/customers/notes/create", "note", doc, nil, nil); err != nil && c.env.Log != nil {
+	if _, err := c.postNote(ctx, crm.NewNote{Text: nc.Note, Author: nc.Responsible, Contact: crm.ContactID(id)}); err != nil && c.env.Log != nil {
 		c.env.Log.WarnContext(ctx, "the note of a new customer was not written", "integration", c.env.Integration, "err", err)
 	}
 }

@@ -41,6 +41,7 @@ func TestContract(t *testing.T) {
 					crmtest.Find: "GET /api/v5/customers", crmtest.Contact: "POST /api/v5/customers/create",
 					crmtest.Call: "POST /api/v5/telephony/calls/upload", crmtest.Task: "POST /api/v5/tasks/create",
 					crmtest.Deal: "POST /api/v5/orders/create", crmtest.Employees: "GET /api/v5/users",
+					crmtest.Note: "POST /api/v5/customers/notes/create",
 				},
 				Rights:      rights,
 				Responsible: "11",

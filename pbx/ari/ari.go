@@ -128,6 +128,7 @@ var (
 	_ pbx.RouteAnswerer = (*PBX)(nil)
 	_ pbx.Presence      = (*PBX)(nil)
 	_ pbx.Hangupper     = (*PBX)(nil)
+	_ pbx.Transferrer   = (*PBX)(nil)
 	_ pbx.Recordings    = (*PBX)(nil)
 )
 

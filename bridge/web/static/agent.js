@@ -103,7 +103,10 @@
     const c = entry.data, k = known(c), clients = (c.info && c.info.clients) || [];
     const state = entry.ended ? "ended" : c.state;
     const says = entry.ended ? S["reason." + entry.reason] || t("ended") : c.state === "ringing" && c.direction === "out" ? t("pickup") : t(c.state);
-    const open = document.activeElement && entry.node && entry.node.contains(document.activeElement) ? document.activeElement.dataset.key : null;
+    const focused = document.activeElement && entry.node && entry.node.contains(document.activeElement) ? document.activeElement : null;
+    const open = focused ? focused.dataset.key : null;
+    const typed = focused && focused.selectionStart !== undefined ? [focused.selectionStart, focused.selectionEnd] : null;
+    entry.redraw = () => { if (cards.get(c.id) === entry) render(entry); };
     const node = el("article", { class: "card " + state, "data-id": c.id, "data-nav": true, tabindex: "-1", "aria-label": says + ": " + title(c) });
 
     const route = c.direction === "internal" ? t("colleague") : t(c.direction);
@@ -161,6 +164,7 @@
     }
 
     const actions = el("footer", {});
+    actions.append(...desk.controls(entry));
     let first = true;
     for (const x of clients) {
       if (!x.found || !safe(x.url)) continue;
@@ -171,13 +175,18 @@
     if (entry.ended && c.client && $("dial")) actions.append(el("button", { class: "button", type: "button", "data-key": "call", onclick: () => dial(c.client) }, icon("phone"), t("callback")));
     if (entry.ended) actions.append(el("button", { class: "button", type: "button", "data-key": "close", onclick: () => remove(c.id) }, icon("close"), t("close")));
     if (actions.children.length) node.append(actions);
+    for (const part of [desk.sendOn(entry), desk.writing(entry)]) if (part) node.append(part);
 
     if (entry.node) entry.node.replaceWith(node);
     else $("cards").append(node);
     if (entry.shown) node.classList.add("still"); // only a new card slides in
     entry.shown = true;
     entry.node = node;
-    if (open) { const again = node.querySelector('[data-key="' + CSS.escape(open) + '"]'); if (again) again.focus(); }
+    if (open) {
+      const again = node.querySelector('[data-key="' + CSS.escape(open) + '"]');
+      if (again) again.focus();
+      if (again && typed && again.setSelectionRange && again.tagName === "TEXTAREA") again.setSelectionRange(typed[0], typed[1]);
+    }
     tick(entry);
   }
   // several lists the other clients with the number; the agent may know better.
@@ -219,7 +228,7 @@
   function gone(id, why, reason) {
     const entry = cards.get(id);
     if (!entry || entry.ended) return;
-    if (why === "ended") {
+    if (why === "ended" || writes(entry)) {
       entry.ended = now_();
       entry.reason = reason;
       render(entry);
@@ -228,6 +237,8 @@
     refresh();
     recentSoon();
   }
+  // writes says that the agent is writing on the card: it must not go under his hands.
+  function writes(entry) { return !!(entry.desk && entry.desk.typed()); }
   const words = { answered_elsewhere: "elsewhere", missed: "missed", ended: "ended" };
   function remove(id) {
     const entry = cards.get(id);
@@ -281,7 +292,8 @@
   function sweep() {
     const now = now_();
     for (const [id, e] of cards) {
-      if (e.ended ? now - e.ended > ENDED_FOR : now >= e.data.expires_at) remove(id);
+      if (e.ended && writes(e)) { e.ended = now; tick(e); }
+      else if (e.ended ? now - e.ended > ENDED_FOR : now >= e.data.expires_at) { if (writes(e)) gone(id, "ended"); else remove(id); }
       else tick(e);
     }
   }
@@ -335,7 +347,7 @@
         attempt = 0;
         link("online");
         const here = new Set(m.cards.map((c) => c.id));
-        for (const [id, e] of cards) if (!e.ended && !here.has(id)) remove(id);
+        for (const [id, e] of cards) if (!e.ended && !here.has(id)) { if (writes(e)) gone(id, "ended"); else remove(id); }
         for (const c of m.cards) put(c, false);
         showDND(m.dnd);
         refresh();
@@ -376,11 +388,23 @@
   });
 
   let sound = saved.get("sound") === "on", audio = null, ringTimer = 0;
+  // Of several tabs one makes the sound: whoever was first in this round.
+  const me = randomId();
+  function mine() {
+    const [who, at] = (saved.get("chimed") || "").split(" ");
+    if (who && who !== me && Date.now() - Number(at) < 2800 && Date.now() >= Number(at)) return false;
+    saved.set("chimed", me + " " + Date.now());
+    return true;
+  }
+  addEventListener("storage", (e) => {
+    if (e.key === "sound") { sound = e.newValue === "on"; showSound(); refresh(); }
+  });
   function ring(on) {
     if (!on || !sound) { clearInterval(ringTimer); ringTimer = 0; return; }
     if (ringTimer) return;
-    chime();
-    ringTimer = setInterval(chime, 3000);
+    const round = () => { if (mine()) chime(); };
+    round();
+    ringTimer = setInterval(round, 3000);
   }
   function chime() {
     try {
@@ -506,6 +530,7 @@
       try {
         const r = await fetch("/agent/recent");
         if (!r.ok || r.redirected) return;
+        if ($("recent").querySelector(".player")) return; // somebody listens
         const at = document.activeElement && $("recent").contains(document.activeElement) ? [...$("recent").querySelectorAll("[data-nav]")].indexOf(document.activeElement) : -1;
         $("recent").innerHTML = await r.text();
         if (at >= 0) { const rows = $("recent").querySelectorAll("[data-nav]"); if (rows[at]) rows[at].focus(); }
@@ -513,8 +538,9 @@
     }, 500 + Math.random() * 700);
   }
   $("recent").addEventListener("click", (e) => {
-    const b = e.target.closest("[data-call]");
+    const b = e.target.closest("[data-call]"), p = e.target.closest("[data-play]");
     if (b) dial(b.dataset.call);
+    if (p) desk.play(p);
   });
   $("recent").addEventListener("dblclick", (e) => {
     const row = e.target.closest("[data-dial]");
@@ -546,7 +572,7 @@
   }
   document.addEventListener("keydown", (e) => {
     if (e.ctrlKey || e.metaKey || e.altKey || $("keys").open) return;
-    const typing = e.target.matches("input, textarea, select");
+    const typing = e.target.matches("input, textarea, select, audio");
     if (typing) {
       if (e.key === "Escape") { e.target.blur(); say(""); }
       return;
@@ -573,6 +599,7 @@
     }
   });
 
+  const desk = callDesk({ t, el, icon, api, randomId, toast, $, now: now_ });
   link("connecting");
   showSound();
   showKeys();

@@ -14,7 +14,7 @@ func (s *Server) Objects() []sandbox.Object {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var out []sandbox.Object
-	for _, ct := range []string{"ContractorHuman", "ContractorCompany", "CallInfo", "Todo", "Deal"} {
+	for _, ct := range []string{"ContractorHuman", "ContractorCompany", "CallInfo", "Todo", "Deal", "Comment"} {
 		for _, e := range s.order[ct] {
 			out = append(out, s.show(e))
 		}
@@ -59,6 +59,9 @@ func (s *Server) show(e *entity) sandbox.Object {
 		o.Fields = fields("number", str(d["number"]), "program", s.named(d["program"]), "state", s.named(d["state"]),
 			"responsible", s.named(d["manager"]), "client", s.named(d["contractor"]), "text", str(d["description"]))
 		o.Fields = append(o.Fields, s.custom(e)...)
+	case "Comment":
+		o.Kind, o.Title = "note", str(d["content"])
+		o.Fields = fields("client", s.named(d["subject"]))
 	default:
 		o.Kind = "contact"
 		var resp []string

@@ -223,9 +223,44 @@ func createNote(r *request) reply {
 		return fail(http.StatusBadRequest, entityFormat, oneOrMany(errs))
 	}
 	r.f.nextID++
-	doc["id"] = r.f.nextID
+	doc["id"], doc["createdAt"] = r.f.nextID, r.f.stamp()
 	r.f.notes = append(r.f.notes, &entity{doc, r.f.opts.Now(), false})
 	return created(object{"id": r.f.nextID})
+}
+
+// listNotes shows the newest first; which filters the real server knows is
+// taken from its client libraries.
+func listNotes(r *request) reply {
+	limit, page, flt, bad := r.page(filters{"ids": queryInt, "managerIds": queryInt, "customerIds": queryInt, "customerExternalIds": text,
+		"createdAtFrom": stamped("2006-01-02"), "createdAtTo": stamped("2006-01-02"), "text": text})
+	if bad != nil {
+		return *bad
+	}
+	var out []object
+	for _, n := range slices.Backward(r.f.notes) {
+		ref, _ := n.data["customer"].(object)
+		owner := r.f.reference(ref, "")
+		keep := true
+		for name, vals := range flt {
+			switch name {
+			case "customerIds":
+				keep = keep && owner != nil && slices.Contains(vals, strconv.Itoa(owner.id()))
+			case "ids":
+				keep = keep && slices.Contains(vals, strconv.Itoa(n.id()))
+			case "text":
+				keep = keep && strings.Contains(str(n.data["text"]), vals[0])
+			case "createdAtFrom":
+				keep = keep && str(n.data["createdAt"])[:10] >= vals[0]
+			case "createdAtTo":
+				keep = keep && str(n.data["createdAt"])[:10] <= vals[0]
+			}
+		}
+		if keep {
+			out = append(out, copyOf(n.data))
+		}
+	}
+	list, p := paged(out, limit, page)
+	return ok(object{"notes": list, "pagination": p})
 }
 
 // reference finds the customer a document points to.

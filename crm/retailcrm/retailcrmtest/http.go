@@ -86,6 +86,7 @@ func (f *Fake) table() []route {
 		{verb: "GET", path: "/customers", handler: listCustomers},
 		{verb: "POST", path: "/customers/create", handler: createCustomer},
 		{verb: "POST", path: "/customers/notes/create", handler: createNote},
+		{verb: "GET", path: "/customers/notes", handler: listNotes},
 		{verb: "GET", path: "/customers/{externalId}", handler: getCustomer},
 		{verb: "POST", path: "/customers/{externalId}/edit", handler: editCustomer},
 		{verb: "GET", path: "/orders/history", handler: history("orders")},

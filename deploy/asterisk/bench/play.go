@@ -92,6 +92,14 @@ var scenarios = map[string]scenario{
 		patient.talk = 2*o.Talk + o.Ring + time.Second
 		return []party{giver, b.phone("103", "answers", o), patient}
 	},
+	// Somebody sends the client on to 103 while he talks to 101.
+	"in_sent_on": func(b *Bench, o Options) []party {
+		return []party{b.phone("101", "answers", o), b.phone("103", "hangs up", o), b.client(MainLine, "waits", o)}
+	},
+	// Somebody hangs up for 101.
+	"in_ended_by_us": func(b *Bench, o Options) []party {
+		return []party{b.phone("101", "answers", o), b.client(MainLine, "waits", o)}
+	},
 	"out_answered": func(b *Bench, o Options) []party {
 		return []party{b.provider("answers", o), b.employee("101", o.Client, "talks", o)}
 	},

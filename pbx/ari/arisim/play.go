@@ -21,6 +21,7 @@ type PlayOptions struct {
 	Speed      float64           // 2 = twice as fast; default 1
 	ChannelID  string            // id of the first channel, and so of the call
 	ClickID    string            // CB_C2C of a click-to-call
+	Talk       time.Duration     // how much longer than recorded the first talk lasts
 }
 
 // Playing is a call that is being played.
@@ -35,6 +36,8 @@ type Playing struct {
 	kill chan string   // id of the channel that is to be hung up
 	quit chan struct{}
 	once sync.Once
+
+	talk time.Duration // see PlayOptions
 
 	dialling map[int]int // peer → caller of dials without a result; -1: by ARI
 }
@@ -78,7 +81,7 @@ func (s *Sim) Begin(ctx context.Context, scenario string, o PlayOptions) (*Playi
 	if o.Speed < 0 {
 		return nil, fmt.Errorf("speed %v: want more than 0", o.Speed)
 	}
-	p := &Playing{sim: s, Name: scenario, app: "callbridge", end: make(chan struct{}), kill: make(chan string, 1), quit: make(chan struct{}),
+	p := &Playing{sim: s, Name: scenario, app: "callbridge", end: make(chan struct{}), kill: make(chan string, 1), quit: make(chan struct{}), talk: o.Talk,
 		dialling: map[int]int{}}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -252,6 +255,10 @@ func (p *Playing) step(st *step) {
 		}
 		if st.kind == "ChannelEnteredBridge" && len(r.members) > 1 && p.ID != "" && !slices.Contains(s.recordings, p.ID) {
 			s.recordings = keepLast(s.recordings, p.ID)
+		}
+		if st.kind == "ChannelEnteredBridge" && len(r.members) > 1 && p.talk > 0 {
+			c.acts = append(c.acts, act{from: st.at + time.Millisecond, base: time.Now().Add(p.talk)})
+			p.talk = 0
 		}
 		s.rooms[p.uuid(st.room.id)] = r
 	}

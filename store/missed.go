@@ -110,11 +110,15 @@ func (db *DB) TalkedAfter(ctx context.Context, clients []bridge.Number, then bri
 	return c, db.wrap("talks", json.Unmarshal([]byte(data[0]), &c))
 }
 
+// sqlSameContact says twice that the id is not empty, because the planner of
+// SQLite uses the partial index of ids only if it reads so of b.
+const sqlSameContact = `SELECT DISTINCT b.number FROM contacts a JOIN contacts b ON b.integration = a.integration AND b.id = a.id AND b.id <> ''
+	WHERE a.number = ? AND a.id <> '' AND b.number <> ? ORDER BY b.number LIMIT 50`
+
 // SameContact returns n and the other numbers of the contacts that have it.
 func (db *DB) SameContact(ctx context.Context, n bridge.Number) ([]bridge.Number, error) {
 	var rows []string
-	err := db.read(ctx, "numbers of a contact", &rows, `SELECT DISTINCT b.number FROM contacts a JOIN contacts b ON b.integration = a.integration AND b.id = a.id
-		WHERE a.number = ? AND a.id <> '' AND b.number <> ? ORDER BY b.number LIMIT 50`, string(n), string(n))
+	err := db.read(ctx, "numbers of a contact", &rows, sqlSameContact, string(n), string(n))
 	if err != nil {
 		return nil, err
 	}

@@ -155,7 +155,8 @@ func (r *run) scenarios() error {
 						r.phones[m.Scenario] = append(r.phones[m.Scenario], ext)
 					}
 				}
-				if len(ch.Rings()) > 0 && r.marks[m.Scenario] < 0 {
+				// A card is recognized by its client's number; an internal call has none.
+				if len(ch.Rings()) > 0 && ch.Call.Client != "" && r.marks[m.Scenario] < 0 {
 					r.marks[m.Scenario] = i
 				}
 			}

@@ -9,7 +9,7 @@ BUILD   := CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VE
 STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 TESTRUN     := go run ./deploy/ci/testrun
 
-.PHONY: help build package run test e2e prove bench lint setup fmt clean
+.PHONY: help build package run test e2e prove beside bench lint setup fmt clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ e2e: setup ## the whole program against a real Asterisk
 
 prove: ## kill it with -9 under load with faulty CRMs, N times: make prove N=10000; one series again: SEED=17 N=25
 	go test ./cmd/callbridge/prove -run TestKilledUnderLoad -count 1 -timeout 0 -v -kills $(or $(N),1000) -seed $(or $(SEED),0)
+
+beside: ## what it costs beside a real Asterisk: make beside RATE=50 CALLS=1500
+	go test ./deploy/asterisk/e2e -run TestBesideAsterisk -count 1 -timeout 30m -v -beside-rate $(or $(RATE),50) -beside-calls $(or $(CALLS),1500)
 
 bench: ## the benchmarks
 	go test -run '^$$' -bench . -benchmem ./...

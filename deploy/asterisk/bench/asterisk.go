@@ -10,7 +10,6 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -175,12 +174,8 @@ func (b *Bench) end(t testing.TB, how syscall.Signal) {
 	if p == nil {
 		return
 	}
+	pid := b.pid()
 	b.asterisk = nil
-	pid := p.cmd.Process.Pid
-	if os.Geteuid() != 0 { // sudo is between us and Asterisk
-		text, _ := os.ReadFile(b.host("run/asterisk.pid"))
-		pid, _ = strconv.Atoi(strings.TrimSpace(string(text)))
-	}
 	for _, sig := range []syscall.Signal{how, syscall.SIGKILL} {
 		if pid > 0 {
 			_ = syscall.Kill(pid, sig)

@@ -44,6 +44,7 @@ type party struct {
 	number  string // dialled, or the target of a transfer
 	display string
 	code    int // SIP status it refuses with, or expects
+	many    *many
 	ring    time.Duration
 	talk    time.Duration
 }
@@ -147,6 +148,7 @@ type Playing struct {
 	dir      string
 	parties  []party
 	children []*process
+	limit    time.Duration // 0: what one call may take
 }
 
 // Play plays a scenario to its end and fails t unless every party was content.
@@ -194,7 +196,11 @@ func (b *Bench) Begin(t testing.TB, name string, o Options) *Playing {
 // Wait waits until all parties have done their part.
 func (p *Playing) Wait(t testing.TB) {
 	t.Helper()
-	limit := time.After(45 * time.Second) // SIPp itself gives up after 40 s
+	patience := p.limit
+	if patience == 0 {
+		patience = 45 * time.Second // SIPp itself gives up after 40 s
+	}
+	limit := time.After(patience)
 	for i, c := range p.children {
 		select {
 		case <-c.done:
@@ -219,7 +225,7 @@ func (b *Bench) enter(dir string, i int, who party) (*process, error) {
 		"Reason": map[int]string{403: "Forbidden", 480: "Temporarily Unavailable", 486: "Busy Here", 603: "Decline"}[who.code],
 		"Ring":   who.ring.Milliseconds(), "Talk": who.talk.Milliseconds(), "Sound": "",
 	}
-	if _, err := os.Stat(sound); err == nil && os.Geteuid() == 0 {
+	if _, err := os.Stat(sound); err == nil && os.Geteuid() == 0 && who.many == nil {
 		values["Sound"] = sound
 	}
 	all, err := template.ParseFS(sipp, "sipp/*.xml")
@@ -239,10 +245,11 @@ func (b *Bench) enter(dir string, i int, who party) (*process, error) {
 	b.media = 30000 + (b.media-30000+8)%20000
 	b.mu.Unlock()
 	args := []string{
-		"-sf", file, "-m", "1", "-nostdin", "-aa", "-timeout", "40s", "-timeout_error",
+		"-sf", file, "-nostdin", "-aa", "-timeout_error",
 		"-i", who.ip, "-mi", who.ip, "-mp", strconv.Itoa(media), "-ci", who.ip,
 		"-trace_err", "-error_file", filepath.Join(dir, strconv.Itoa(i)+".err"),
 	}
+	args = append(args, who.many.args()...)
 	if who.port != 0 {
 		args = append(args, "-p", strconv.Itoa(who.port))
 	}

@@ -161,14 +161,55 @@ func (m *masker) text(s string) string {
 		s = strings.ReplaceAll(s, f, mask)
 	}
 	m.mu.RUnlock()
-	s = email.ReplaceAllStringFunc(s, func(e string) string {
-		_, n := utf8.DecodeRuneInString(e)
-		return e[:n] + "***" + e[strings.LastIndexByte(e, '@'):]
-	})
-	return spelledNumber.ReplaceAllStringFunc(s, func(n string) string {
-		if len(n) < 10 {
-			return n
+	if strings.IndexByte(s, '@') >= 0 {
+		s = email.ReplaceAllStringFunc(s, func(e string) string {
+			_, n := utf8.DecodeRuneInString(e)
+			return e[:n] + "***" + e[strings.LastIndexByte(e, '@'):]
+		})
+	}
+	return maskNumbers(s)
+}
+
+// maskNumbers looks for numbers only where enough digits stand together: most
+// of a body is names and braces, and the expression is slow.
+func maskNumbers(s string) string {
+	var b strings.Builder
+	done := 0
+	for i := 0; i < len(s); {
+		if !dialled(s[i]) {
+			i++
+			continue
 		}
-		return n[:min(5, len(n)-4)] + "***" + n[len(n)-4:]
-	})
+		from, digits := i, 0
+		for ; i < len(s) && dialled(s[i]); i++ {
+			if s[i] >= '0' && s[i] <= '9' {
+				digits++
+			}
+		}
+		if digits < 10 {
+			continue
+		}
+		// With its neighbours, which say where words begin and end and are no
+		// part of a number.
+		lo, hi := max(from-1, 0), min(i+1, len(s))
+		masked := spelledNumber.ReplaceAllStringFunc(s[lo:hi], func(n string) string {
+			if len(n) < 10 {
+				return n
+			}
+			return n[:min(5, len(n)-4)] + "***" + n[len(n)-4:]
+		})
+		b.WriteString(s[done:from])
+		b.WriteString(masked[from-lo : len(masked)-(hi-i)])
+		done = i
+	}
+	if done == 0 {
+		return s
+	}
+	b.WriteString(s[done:])
+	return b.String()
+}
+
+// dialled says whether a number may be written with c.
+func dialled(c byte) bool {
+	return c >= '0' && c <= '9' || c == '+' || c == ' ' || c == '-' || c == '(' || c == ')'
 }

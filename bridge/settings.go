@@ -164,6 +164,8 @@ type ProcessRule struct {
 type ClickToCall struct {
 	Number           string `yaml:"number,omitempty" json:"number,omitempty"`
 	OverrideCallerID bool   `yaml:"override_caller_id,omitempty" json:"override_caller_id,omitempty"`
+	// Links is raised to withdraw the signed addresses given so far.
+	Links int `yaml:"links,omitempty" json:"links,omitempty"`
 }
 
 // Employee joins a person to an extension. Match is by e-mail once, by the
@@ -174,6 +176,9 @@ type Employee struct {
 	Name      string `yaml:"name,omitempty" json:"name,omitempty"`
 	// Card says when his card comes: ring (also if empty), answer or never.
 	Card CardMoment `yaml:"card,omitempty" json:"card,omitempty"`
+	// Line is the employee's own outside number: what clients see when he calls.
+	// Without one they see the number of click-to-call (M-5.1).
+	Line string `yaml:"line,omitempty" json:"line,omitempty"`
 }
 
 // CardMoment is when an employee's card comes.

@@ -7,6 +7,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"time"
 
 	"callbridge/bridge"
@@ -309,6 +310,13 @@ const (
 	StatusAway UserStatus = "away" // do not disturb
 	StatusMeal UserStatus = "meal" // away for dinner
 )
+
+// Embedder is a CRM that opens pages of ours inside its own and says who opened
+// them. asked are the parameters it opened the page with; fault.Forbidden means
+// that they prove nothing.
+type Embedder interface {
+	WhoOpened(ctx context.Context, asked url.Values) (UserID, error)
+}
 
 // StatusSetter is a CRM that shows what its users are doing.
 type StatusSetter interface {

@@ -408,7 +408,7 @@ func (a *App) webDeps() web.Deps {
 		Number:  func(n string) string { return phone.Format(bridge.Number(n), "ru") },
 		Metrics: a.metricsHandler(),
 		Mount:   a.mounts(),
-		Names:   s.names, Stats: s.stats, Rings: s.rings, Phones: s.phone, CaseFile: a.CaseFile, Audit: s, Admin: admin{a}, Desk: cardDesk{a}, Play: a.playCall, Outcomes: a.outcomes, FrameAncestors: a.cfg.FrameAncestors,
+		Names:   s.names, Stats: s.stats, Rings: s.rings, Phones: s.phone, CaseFile: a.CaseFile, Audit: s, Admin: admin{a}, Embedding: a, Desk: cardDesk{a}, Play: a.playCall, Outcomes: a.outcomes, FrameAncestors: a.cfg.FrameAncestors,
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"callbridge/bridge"
@@ -49,7 +50,7 @@ func (a *App) Dial(ctx context.Context, c web.Click) (web.Dialled, error) {
 	} else {
 		return a.repeated(ctx, click.PBXCallID, click.Code, click.Text)
 	}
-	order := pbx.Originate{RequestID: c.RequestID, Extension: c.Extension, Client: number, ClientRaw: raw, CallerID: a.callerID(c.Extension)}
+	order := pbx.Originate{RequestID: c.RequestID, Extension: c.Extension, Client: number, ClientRaw: raw, CallerID: a.callerID(c.Extension, c.Integration)}
 	octx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	id, err := o.Originate(octx, order)
@@ -128,19 +129,33 @@ func (a *App) originator() (pbx.Originator, error) {
 	return nil, &pbx.Refusal{Code: "pbx_unreachable", Text: "No telephone system that can place calls is connected."}
 }
 
-// callerID is the number the client is to see. Only an integration that
-// overrides it decides (M-5.2); otherwise the number of M-5.1 is used where
-// the phone has no line of its own, which the PBX's dialplan knows.
-func (a *App) callerID(string) string {
-	for _, in := range a.plan.Load().settings.Integrations {
-		if in.ClickToCall.OverrideCallerID && in.ClickToCall.Number != "" {
+// callerID is the number the client is to see. An integration that overrides it
+// decides first (M-5.2); then the employee's own line, if he has one; then the
+// number of M-5.1. The integration from which the call was ordered goes before
+// the others; "" leaves the choice to the PBX.
+func (a *App) callerID(ext, integration string) string {
+	p := a.plan.Load()
+	mine := func(in bridge.Integration) int {
+		if in.ID == integration {
+			return -1
+		}
+		return 1
+	}
+	all := slices.Clone(p.settings.Integrations)
+	slices.SortStableFunc(all, func(x, y bridge.Integration) int { return mine(x) - mine(y) })
+	all = slices.DeleteFunc(all, func(in bridge.Integration) bool { return in.ClickToCall.Number == "" })
+	for _, in := range all {
+		if in.ClickToCall.OverrideCallerID {
 			return bridge.Number(in.ClickToCall.Number).Digits()
 		}
 	}
-	for _, in := range a.plan.Load().settings.Integrations {
-		if in.ClickToCall.Number != "" {
-			return bridge.Number(in.ClickToCall.Number).Digits()
+	for _, e := range p.employees {
+		if e.Extension == ext && e.Line != "" {
+			return bridge.Number(e.Line).Digits()
 		}
+	}
+	for _, in := range all {
+		return bridge.Number(in.ClickToCall.Number).Digits()
 	}
 	return ""
 }

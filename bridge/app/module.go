@@ -159,7 +159,7 @@ func (a *App) makeCall(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), 4*time.Second)
 	defer cancel()
-	_, err := a.Dial(ctx, web.Click{RequestID: t.clickID(ext, n, time.Now()), Extension: ext, Number: string(n), User: t.settings.ID})
+	_, err := a.Dial(ctx, web.Click{RequestID: t.clickID(ext, n, time.Now()), Extension: ext, Number: string(n), User: t.settings.ID, Integration: t.settings.ID})
 	if ref, ok := errors.AsType[*pbx.Refusal](err); ok {
 		status := http.StatusConflict
 		if ref.Code == "pbx_unreachable" {

@@ -217,6 +217,9 @@ func (c *checker) employees(list []bridge.Employee) {
 		if e.Card != "" {
 			c.oneOf(at+".card", string(e.Card), string(bridge.CardAtRing), string(bridge.CardAtAnswer), string(bridge.CardNever))
 		}
+		if e.Line != "" {
+			e.Line = c.number(at+".line", e.Line)
+		}
 		c.unique(exts, at+".extension", e.Extension)
 		c.unique(mails, at+".email", e.Email)
 	}

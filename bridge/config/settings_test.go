@@ -81,7 +81,7 @@ func TestParseSettingsTellsAllFaultsAtOnce(t *testing.T) {
 		name, text string
 		want       []string
 	}{
-		{"unknown keys", "integration: []\nemployees: [{ext: 1}]\n", []string{"integration: is not known; did you mean integrations? (line 1)", "employees[0].ext: is not known; known here: extension, email, name, card (line 2)", "employees[0].extension: is missing"}},
+		{"unknown keys", "integration: []\nemployees: [{ext: 1}]\n", []string{"integration: is not known; did you mean integrations? (line 1)", "employees[0].ext: is not known; known here: extension, email, name, card, line (line 2)", "employees[0].extension: is missing"}},
 		{"kind", "integrations: [{id: a b, kind: megaplam}]\n", []string{`integrations[0].id: "a b" is no id`, `integrations[0].kind: "megaplam" is not one of megaplan, retailcrm; did you mean megaplan?`}},
 		{"credentials", "integrations: [{id: a, kind: retailcrm, credentials: {url: x, type: c, key: 1}}]\n",
 			[]string{"integrations[0].credentials.api_key: is missing", "integrations[0].credentials.key: is not known", `integrations[0].credentials.type: "c" is not one of a, b`, `integrations[0].credentials.url: "x" is no full address`}},

@@ -73,6 +73,13 @@ func (s *server) visitor(r *http.Request) (*visitor, error) {
 		return nil, err
 	}
 	v.expires = expires
+	if strings.HasPrefix(login, widgetMark) {
+		v.user, err = s.widgetUser(login)
+		if errors.Is(err, ErrNotFound) {
+			return nil, nil // he left the CRM, or lost the extension
+		}
+		return v, err
+	}
 	v.user, err = s.d.Users.User(ctx, login)
 	if errors.Is(err, ErrNotFound) {
 		return nil, nil // he was removed since
@@ -85,7 +92,7 @@ func (s *server) visitor(r *http.Request) (*visitor, error) {
 func (s *server) extend(w http.ResponseWriter, r *http.Request, v *visitor) {
 	now := time.Now()
 	end := now.Add(s.d.SessionAge)
-	if end.Sub(v.expires) < time.Hour {
+	if end.Sub(v.expires) < time.Hour || strings.HasPrefix(v.user.Login, widgetMark) {
 		return
 	}
 	if err := s.d.Sessions.Extend(r.Context(), v.digest, now, end); err != nil {

@@ -103,6 +103,8 @@ type Deps struct {
 	// Stats counts the calls that began in [from, to), in slots.
 	Stats func(ctx context.Context, from, to time.Time, slot time.Duration) (Stats, error)
 
+	// Embedding is our pages inside CRMs, and addresses that order calls.
+	Embedding Embedding
 	// Metrics answers /metrics.
 	Metrics http.Handler
 	// Mount adds handlers of others by ServeMux pattern: webhooks, recordings.
@@ -264,6 +266,9 @@ type Click struct {
 	Extension string
 	Number    string // as typed
 	User      string // who ordered it
+	// Integration is where it was ordered from: its settings say which number
+	// the client sees (M-5.1, M-5.2). "": from our own pages.
+	Integration string
 }
 
 // Dialled is an accepted order.

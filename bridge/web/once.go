@@ -94,6 +94,10 @@ func (s *server) once(w http.ResponseWriter, r *http.Request) error {
 // mayBeFramed says whether a page may stand in a frame of the CRM: the agents'
 // page and what leads to it. The console never (M-0.13).
 func mayBeFramed(path string) bool {
+	if rest, ok := strings.CutPrefix(path, "/hooks/"); ok {
+		_, page, _ := strings.Cut(rest, "/")
+		return page == "widget" || page == "call"
+	}
 	return path == "/agent" || strings.HasPrefix(path, "/agent/") || path == "/login" || path == "/once" || path == "/language"
 }
 

@@ -38,7 +38,7 @@ type cell struct {
 }
 
 var listColumns = map[string][]column{
-	"employees": {{Name: "extension", Type: "text"}, {Name: "name", Type: "text"}, {Name: "email", Type: "email"}},
+	"employees": {{Name: "extension", Type: "text"}, {Name: "name", Type: "text"}, {Name: "email", Type: "email"}, {Name: "line", Type: "tel"}},
 	"lines":     {{Name: "number", Type: "tel"}, {Name: "name", Type: "text"}, {Name: "source.utm_source", Type: "text"}, {Name: "source.utm_medium", Type: "text"}, {Name: "source.utm_campaign", Type: "text"}},
 	"users": {{Name: "login", Type: "text"}, {Name: "name", Type: "text"}, {Name: "role", Type: "select", Values: []string{"agent", "supervisor", "admin"}},
 		{Name: "extension", Type: "text"}, {Name: "language", Type: "select", Values: []string{"", "ru", "en"}}, {Name: "password", Type: "password"}},
@@ -105,7 +105,7 @@ func listValues(s bridge.Settings, list string) [][]string {
 	switch list {
 	case "employees":
 		for _, e := range s.Employees {
-			out = append(out, []string{e.Extension, e.Name, e.Email})
+			out = append(out, []string{e.Extension, e.Name, e.Email, e.Line})
 		}
 	case "lines":
 		for _, x := range s.Lines {
@@ -159,8 +159,13 @@ func readList(r *http.Request, now bridge.Settings, list string, had [][]string)
 	switch list {
 	case "employees":
 		next.Employees = nil
-		for _, c := range kept {
-			next.Employees = append(next.Employees, bridge.Employee{Extension: c[0], Name: c[1], Email: c[2]})
+		for i, c := range kept {
+			var e bridge.Employee
+			if from[i] >= 0 {
+				e = now.Employees[from[i]] // what the form does not show stays
+			}
+			e.Extension, e.Name, e.Email, e.Line = c[0], c[1], c[2], c[3]
+			next.Employees = append(next.Employees, e)
 		}
 	case "lines":
 		next.Lines = nil

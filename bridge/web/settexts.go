@@ -78,6 +78,7 @@ var settingsTexts = map[string][2]string{
 	"set.col.extension":            {"Внутренний номер", "Extension"},
 	"set.col.name":                 {"Имя", "Name"},
 	"set.col.email":                {"Почта", "E-mail"},
+	"set.col.line":                 {"Свой внешний номер", "Own outside number"},
 	"set.col.number":               {"Номер", "Number"},
 	"set.col.source.utm_source":    {"utm_source", "utm_source"},
 	"set.col.source.utm_medium":    {"utm_medium", "utm_medium"},
@@ -178,5 +179,7 @@ var settingsTexts = map[string][2]string{
 	"fieldhelp.megaplan.when":                   {"Как время попадает в дело: при создании (create), изменением после (update), только текстом (never). auto сам узнаёт, что принимает аккаунт.", "How the time gets into the item."},
 	"fieldhelp.megaplan.cards":                  {"each: у каждого, у кого звонит телефон, откроется своё окно. one: одно окно, которое переходит от сотрудника к сотруднику.", "each: a window for everybody who rings; one: a single one."},
 	"fieldhelp.megaplan.search":                 {"thorough: номера в любом написании, три запроса; quick: один запрос, только 79161234567.", "thorough: every spelling; quick: one request."},
+	"field.application":                         {"UUID приложения", "UUID of the application"},
+	"fieldhelp.megaplan.application":            {"Для кнопки звонка внутри Мегаплана: UUID вашего приложения (Настройки → Приложения), страница которого — адрес Callbridge. Пусто — страницы внутри Мегаплана нет.", "For the call button inside Megaplan."},
 	"fieldhelp.megaplan.requests_per_second":    {"Сколько в среднем; 0 — без ограничения. Пусто — 0,8 с запасом 300.", "How many on average; 0 means no limit."},
 }

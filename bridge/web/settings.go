@@ -335,7 +335,8 @@ func (f *integrationForm) read(r *http.Request, kept map[string]string) {
 		f.In.Lines[i] = strings.TrimSpace(f.In.Lines[i])
 	}
 	f.In.Lines = slices.DeleteFunc(f.In.Lines, func(t string) bool { return t == "" })
-	f.In.ClickToCall = bridge.ClickToCall{Number: get("click_to_call.number"), OverrideCallerID: get("click_to_call.override_caller_id") != ""}
+	f.In.ClickToCall.Number, f.In.ClickToCall.OverrideCallerID = get("click_to_call.number"), get("click_to_call.override_caller_id") != ""
+	f.In.SyncEmployees = get("sync_employees") != ""
 	if r.PostForm.Has("credentials_id") {
 		f.In.CredentialsID = get("credentials_id")
 	}

@@ -19,6 +19,10 @@ var accountTexts = map[string][2]string{
 	"set.credential.unused":    {"Ею никто не пользуется.", "Nobody uses it."},
 	"set.step.account":         {"Выберите или добавьте учётную запись", "Choose or add an account"},
 
+	"set.sync":      {"Сотрудники", "Employees"},
+	"set.sync.on":   {"Синхронизировать сотрудников: предлагать сотрудников CRM для добавления сюда", "Synchronise employees: offer the CRM’s employees to be added here"},
+	"set.sync.help": {"Кого добавить, выбирают на странице сотрудников интеграции.", "Who is added is chosen on the integration’s page of employees."},
+
 	"check.settings":            {"Открыть настройки доступа", "Open the access settings"},
 	"check.address.unknown":     {"Неверный адрес: такого имени в интернете нет. Откройте CRM в браузере, скопируйте адрес из адресной строки (https://имя) в поле «Адрес» и проверьте ещё раз.", "The address is wrong: there is no such name on the internet. Open the CRM in a browser, copy its address (https://name) into the field “Address”, and check again."},
 	"check.address.certificate": {"По этому адресу отвечает сервер с чужим сертификатом. Проверьте адрес: откройте его в браузере, предупреждений быть не должно.", "The server at this address shows another’s certificate. Check the address: open it in a browser, there must be no warning."},

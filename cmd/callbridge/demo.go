@@ -124,6 +124,8 @@ func (d *demoRun) start(ctx context.Context, log *slog.Logger, l net.Listener) e
 	cfg.Database = config.Secret("sqlite:" + filepath.Join(dir, "demo.db"))
 	cfg.Listen = l.Addr().String()
 	cfg.PublicURL = "http://" + l.Addr().String()
+	cfg.FrameAncestors = []string{d.crms[0].url}
+	d.world.megaplan.SetPage(demoApplication, cfg.PublicURL+"/hooks/megaplan-main/widget")
 	cfg.PBX = []config.PBX{{ID: "office", Kind: "asterisk", URL: d.sim.URL(), Username: d.sim.Username(), Password: config.Secret(d.sim.Password()),
 		App: "callbridge", Trunks: []string{"trunk"}}}
 	key, err := config.NewKey()

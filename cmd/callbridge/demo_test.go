@@ -115,9 +115,28 @@ func TestDemoInBrowser(t *testing.T) {
 
 	b.Go(d.crms[0].url + "/?lang=ru")
 	b.Shot("demo-megaplan")
+
+	// M-0.5, M-0.13: our page inside the client's card of Megaplan calls him.
+	maria := ""
+	for _, o := range d.world.megaplan.Objects() {
+		if o.Kind == "contact" && strings.Contains(o.Title, "Мария") {
+			maria = o.ID
+		}
+	}
+	b.Go(d.crms[0].url + "/_sandbox/object/" + maria + "?lang=ru")
+	b.See(`iframe`)
+	b.Until(`document.querySelector("iframe").contentWindow.length === 0 && performance.getEntriesByType("resource").some((r) => r.initiatorType === "iframe" && r.responseEnd > 0)`)
+	b.Shot("demo-megaplan-widget")
+	b.Go(webtest.Eval[string](b, `document.querySelector("iframe").src`))
+	b.Until(`location.pathname === "/agent/call" && document.querySelector("[data-call]").innerText.includes("916 123-45-67")`)
+	b.Click(`[data-call]`)
+	b.See(`.say.good`)
+	b.Shot("demo-megaplan-widget-calling")
+	eventually(t, "the call from the widget", func() bool { return made(d.world.retailcrm, "call") == 4 })
 	b.Go(d.crms[1].url + "/?lang=ru")
 	b.Shot("demo-retailcrm")
-	b.Go(base + "/agent")
+	b.Go(base + "/agent") // signed in by the widget still
+	b.See(`#cards`)
 	b.Size(390, 844)
 	b.Shot("demo-agent-phone")
 }

@@ -52,6 +52,7 @@ func commands() []command {
 		{"integrations", "list | check ID | activate ID | deactivate ID", "CRM accounts", runIntegrations},
 		{"resend", "-integration ID", "send kept calls again, count and cost first", runResend},
 		{"sync", "[ID…]", "read the employees of the CRMs now", runSync},
+		{"call-link", "INTEGRATION", "sign an address that orders calls, for a button in a CRM", runCallLink},
 		{"apply", "settings.yaml", "put settings in force", runApply},
 		{"export", "", "print the settings in force, secrets masked", runExport},
 		{"users", "list | add LOGIN | password LOGIN | remove LOGIN | token LOGIN", "who may sign in, and tokens for scripts", runUsers},

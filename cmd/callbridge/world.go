@@ -53,12 +53,14 @@ var strangers = []arisim.Caller{{Number: "79219998877", Name: "Nikolay"}, {Numbe
 const (
 	megaplanPassword = "sandbox-secret"
 	demoLine         = "+74951234567"
+	demoApplication  = "5b2f0c1e-0000-4000-8000-00000000ca11"
 )
 
 func newWorld() *world {
 	mo := megaplantest.Options{Password: megaplanPassword, Seed: megaplantest.Seed{
 		Programs:     []megaplantest.Program{{Name: "Продажи", States: []string{"Новая", "В работе", "Оплачено", "Отказ"}, Won: []string{"Оплачено"}, Lost: []string{"Отказ"}}},
 		ClientFields: []megaplantest.Field{{Name: "Category183CustomFieldUtmSource", Label: "utm_source"}},
+		Applications: []megaplantest.Application{{UUID: demoApplication, Name: "Callbridge"}},
 	}}
 	var users []retailcrmtest.User
 	for _, c := range colleagues {
@@ -94,7 +96,7 @@ func (w *world) settings(megaplanURL, retailURL string) bridge.Settings {
 	s := bridge.Settings{
 		Integrations: []bridge.Integration{{
 			ID: "megaplan-main", Kind: "megaplan", Name: "Мегаплан", Active: true, DefaultResponsible: colleagues[0].email,
-			Credentials: map[string]string{"url": megaplanURL, "username": "bot@example.ru", "password": megaplanPassword},
+			Credentials: map[string]string{"url": megaplanURL, "username": "bot@example.ru", "password": megaplanPassword, "application": demoApplication},
 			Calls: bridge.CallRules{
 				Contact:              &bridge.ContactRule{When: []string{"answer", "missed"}, Responsible: "last_talked"},
 				Communications:       []bridge.CallRule{{Direction: bridge.In, Outcome: []bridge.Outcome{bridge.Answered, bridge.Missed}}, {Direction: bridge.Out, Outcome: []bridge.Outcome{bridge.Answered}}},

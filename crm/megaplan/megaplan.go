@@ -59,6 +59,8 @@ var (
 		Help: "each: every ringing employee gets a call of his own in Megaplan, so that his window opens. one: a single call that moves from employee to employee."}
 	fieldSearch = setting.Field{Name: "search", Label: "Search of clients", OneOf: []string{"thorough", "quick"}, Default: "thorough",
 		Help: "thorough finds numbers in every spelling with three requests; quick asks once and finds only numbers kept as 79161234567."}
+	fieldApplication = setting.Field{Name: "application", Label: "UUID of the application",
+		Help: "For the call button inside Megaplan: the UUID of your application (Настройки → Приложения), whose page address is that of Callbridge. Empty: no page inside Megaplan."}
 	fieldRate = setting.Field{Name: "requests_per_second", Label: "Requests per second",
 		Help: "How many requests on average; 0 means no limit. Empty: 0.8 with a reserve of 300, and no limit for a sandbox on this machine."}
 )
@@ -70,7 +72,7 @@ var Driver = crm.Driver{
 	Name:  driverName,
 	Title: "Megaplan",
 	Fields: []setting.Field{fieldURL, fieldUsername, fieldPassword, fieldToken,
-		fieldCommunication, fieldTask, fieldProgram, fieldWhen, fieldCards, fieldSearch, fieldRate},
+		fieldCommunication, fieldTask, fieldProgram, fieldWhen, fieldCards, fieldSearch, fieldApplication, fieldRate},
 	PerSecond: defaultRate,
 	Open:      open,
 }
@@ -87,6 +89,7 @@ var (
 	_ crm.FieldWriter  = (*client)(nil)
 	_ crm.Directory    = (*client)(nil)
 	_ crm.Router       = (*client)(nil)
+	_ crm.Embedder     = (*client)(nil)
 )
 
 const (

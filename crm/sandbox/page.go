@@ -39,13 +39,17 @@ func Handler(s Sandbox) http.Handler {
 		slices.Sort(kinds)
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		w.Header().Set("Cache-Control", "no-store")
-		w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'")
+		var frames []Frame
+		if f, ok := s.(Framer); ok && only != "" && len(all) > 0 {
+			frames = f.Frames(all[0])
+		}
+		w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'"+frameSources(frames))
 		if only != "" && len(rows) == 0 {
 			w.WriteHeader(http.StatusNotFound)
 		}
 		_ = page.Execute(w, map[string]any{ // the browser went away: nobody to tell
 			"Title": s.Title(), "Lang": lang, "T": words[lang], "Faults": s.Faults(), "Only": only,
-			"Objects": rows, "Total": len(all), "Kinds": kinds, "Counts": counts,
+			"Frames": frames, "Objects": rows, "Total": len(all), "Kinds": kinds, "Counts": counts,
 		})
 	}
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { show(w, r, "") })
@@ -79,6 +83,20 @@ func Handler(s Sandbox) http.Handler {
 		}
 		mux.ServeHTTP(w, r)
 	})
+}
+
+// frameSources allows the pages inside.
+func frameSources(frames []Frame) string {
+	out := ""
+	for _, f := range frames {
+		if u, err := url.Parse(f.URL); err == nil && u.Host != "" {
+			out += " " + u.Scheme + "://" + u.Host
+		}
+	}
+	if out == "" {
+		return ""
+	}
+	return "; frame-src" + out
 }
 
 // row is an object with the address of its own page.

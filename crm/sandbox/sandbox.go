@@ -46,6 +46,13 @@ func (o Object) Value(name string) string {
 	return ""
 }
 
+// Framer is a Sandbox that shows pages of other programs with its objects, as
+// the widgets of a CRM are.
+type Framer interface{ Frames(o Object) []Frame }
+
+// Frame is a page inside the page of an object.
+type Frame struct{ Title, URL string }
+
 // FaultSwitch is a fault that stays until it is turned off.
 type FaultSwitch struct {
 	Name string

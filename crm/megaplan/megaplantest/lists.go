@@ -71,6 +71,8 @@ func match(pattern, parts []string) ([]string, bool) {
 				return nil, false
 			}
 			args = append(args, parts[i])
+		case p == "{key}":
+			args = append(args, parts[i])
 		case p != parts[i]:
 			return nil, false
 		}

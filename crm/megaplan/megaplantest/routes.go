@@ -22,6 +22,10 @@ func allRoutes() []route {
 		{post, "/callUserConfig", nil, "", create("CallUserConfig")},
 		{post, "/callUserConfig/{id}", nil, "", update("CallUserConfig")},
 		{get, "/callUserConfig/Employee/{id}", nil, "", (*call).configOf},
+		{get, "/integration", nil, "Integration", all("Integration")},
+		{get, "/integration/streams", nil, "", streams},
+		{get, "/integration/{key}", nil, "", (*call).application},
+		{get, "/integration/{key}/checkUserSign/{key}", nil, "", (*call).checkUserSign},
 		{get, "/callRoute", []string{"phone"}, "", (*call).callRoute},
 
 		{get, "/contractor", []string{"filter", "q"}, "*", clients(clientTypes...)},

@@ -16,6 +16,7 @@ type Seed struct {
 	Clients      []Client
 	Programs     []Program
 	ClientFields []Field // custom fields of both kinds of client
+	Applications []Application
 }
 
 // Employee is a user of the account. The first one gets the id 1000001.
@@ -176,6 +177,9 @@ func (s *Server) plant(seed Seed) {
 	}
 	for _, c := range seed.Clients {
 		s.addClient(c)
+	}
+	for _, a := range seed.Applications {
+		s.addApplication(a)
 	}
 	programs := seed.Programs
 	if programs == nil {

@@ -52,6 +52,7 @@ type Quirks struct {
 	BareLinks          bool          // related entities are never embedded
 	RouteObject        bool          // callRoute gives employees as one object, as old documents show
 	HiddenFields       []string      // switched off in the account's settings: absent from every answer
+	SignForbidden      bool          // an unknown sign of a user answers 403, not 404
 	RequiredClient     []string      // fields a client must have: phone, email, or the name of a field
 }
 
@@ -77,6 +78,7 @@ type Server struct {
 	fields   map[string][]Field
 	widget   []WidgetEvent
 	seeded   map[*entity]bool
+	signs    map[string]string // of users who opened an application's page
 }
 
 var _ sandbox.Sandbox = (*Server)(nil)
@@ -113,7 +115,7 @@ func (s *Server) clear() {
 	s.access, s.refresh = map[string]time.Time{}, map[string]bool{}
 	s.byID, s.order, s.nextID = map[string]map[string]*entity{}, map[string][]*entity{}, map[string]int{}
 	s.fields, s.widget = map[string][]Field{}, nil
-	s.seeded = map[*entity]bool{}
+	s.seeded, s.signs = map[*entity]bool{}, map[string]string{}
 	s.plant(s.opts.Seed)
 	for _, all := range s.order {
 		for _, e := range all {

@@ -100,6 +100,9 @@ func (db *DB) Deliveries(ctx context.Context, f DeliveryFilter) ([]bridge.Delive
 	if f.Client != "" {
 		add(`d.client = ?`, f.Client)
 	}
+	if f.Day != "" {
+		add(`d.day = ?`, f.Day)
+	}
 	if len(f.IDs) > 0 {
 		list, vs := in(f.IDs)
 		add(`d.id IN `+list, vs...)

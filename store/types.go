@@ -84,6 +84,7 @@ type DeliveryFilter struct {
 	State       bridge.DeliveryState
 	Kind        bridge.ActionKind
 	Client      string
+	Day         string // of the ledger
 	IDs         []int64
 	Limit       int   // 100 if 0, at most 10000
 	After       int64 // last id of the page before

@@ -16,9 +16,9 @@ import (
 	"callbridge/crm/megaplan/megaplantest"
 )
 
-// clerk is a browser or script at the pages of a bureau.
+// clerk is a browser or script at the pages.
 type clerk struct {
-	b     *bureau
+	t     *testing.T
 	pages http.Handler
 	token string
 	lang  string // "": English
@@ -26,16 +26,18 @@ type clerk struct {
 
 const clerkPassword = "a good password"
 
-func (b *bureau) clerk(login string) *clerk {
-	b.t.Helper()
-	v := &clerk{b: b, pages: web.New(b.webDeps())}
+func (b *bureau) clerk(login string) *clerk { b.t.Helper(); return clerkAt(b.t, b.App, login) }
+
+func clerkAt(t *testing.T, a *App, login string) *clerk {
+	t.Helper()
+	v := &clerk{t: t, pages: web.New(a.webDeps())}
 	code, body := v.do("POST", "/api/v1/session", map[string]string{"login": login, "password": clerkPassword})
 	if code != 201 {
-		b.t.Fatalf("sign in: %d %s", code, body)
+		t.Fatalf("sign in: %d %s", code, body)
 	}
 	var got struct{ Token string }
 	if err := json.Unmarshal([]byte(body), &got); err != nil {
-		b.t.Fatal(err)
+		t.Fatal(err)
 	}
 	v.token = got.Token
 	return v
@@ -52,7 +54,7 @@ func withUsers(t *testing.T, s *bridge.Settings) {
 }
 
 func (v *clerk) do(method, path string, in any) (int, string) {
-	v.b.t.Helper()
+	v.t.Helper()
 	kind, body := "application/json", ""
 	switch x := in.(type) {
 	case nil:
@@ -61,7 +63,7 @@ func (v *clerk) do(method, path string, in any) (int, string) {
 	default:
 		raw, err := json.Marshal(in)
 		if err != nil {
-			v.b.t.Fatal(err)
+			v.t.Fatal(err)
 		}
 		body = string(raw)
 	}
@@ -77,10 +79,10 @@ func (v *clerk) do(method, path string, in any) (int, string) {
 }
 
 func (v *clerk) staff(code int, body string) web.Staff {
-	v.b.t.Helper()
+	v.t.Helper()
 	var s web.Staff
 	if err := json.Unmarshal([]byte(body), &s); err != nil || code != 200 && code != 409 {
-		v.b.t.Fatalf("%d %v: %s", code, err, body)
+		v.t.Fatalf("%d %v: %s", code, err, body)
 	}
 	return s
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"callbridge/bridge"
+	"callbridge/store"
 )
 
 // gauges asks when Prometheus asks us: states of the ledger, the oldest waiting
@@ -21,6 +22,7 @@ type gauges struct {
 	integrations func() []integrationNow
 
 	deliveries, oldest, imbalance, up                    *prometheus.Desc
+	today                                                *prometheus.Desc
 	connected, lastEvent                                 *prometheus.Desc
 	active, held, staffAt, staffAge, staff, bad, refused *prometheus.Desc
 }
@@ -29,6 +31,7 @@ type ledgerNow struct {
 	counts    map[string]map[bridge.DeliveryState]int64 // integration → state → rows
 	oldest    map[string]time.Duration
 	imbalance int64
+	today     []store.LedgerRow
 }
 
 type pbxNow struct {
@@ -58,6 +61,7 @@ func newGauges(read func(context.Context) (ledgerNow, error), pbxs func() []pbxN
 		deliveries: desc("deliveries", "Rows of the ledger by state.", "integration", "state"),
 		oldest:     desc("delivery_oldest_waiting_seconds", "Age of the oldest row that waits.", "integration"),
 		imbalance:  desc("ledger_imbalance", "Planned actions that have no row, or rows nobody planned; must be 0."),
+		today:      desc("ledger_today", "The ledger of the present day: what came in (state planned) and where it stands.", "integration", "state"),
 		up:         desc("store_readable", "1 if the ledger could be read for this scrape."),
 		connected:  desc("pbx_connected", "1 if events come in from the PBX.", "pbx"),
 		lastEvent:  desc("pbx_last_event_age_seconds", "Time since the last event of the PBX; since the start if there was none.", "pbx"),
@@ -73,7 +77,7 @@ func newGauges(read func(context.Context) (ledgerNow, error), pbxs func() []pbxN
 
 // Describe and Collect make gauges a prometheus.Collector.
 func (g *gauges) Describe(c chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{g.deliveries, g.oldest, g.imbalance, g.up, g.connected, g.lastEvent,
+	for _, d := range []*prometheus.Desc{g.deliveries, g.oldest, g.imbalance, g.today, g.up, g.connected, g.lastEvent,
 		g.active, g.held, g.staffAt, g.staffAge, g.staff, g.bad, g.refused} {
 		c <- d
 	}
@@ -117,6 +121,12 @@ func (g *gauges) Collect(c chan<- prometheus.Metric) {
 		set(g.oldest, now.oldest[id].Seconds(), id)
 	}
 	set(g.imbalance, float64(now.imbalance))
+	for _, r := range now.today {
+		set(g.today, float64(r.Planned), r.Integration, "planned")
+		for _, s := range bridge.DeliveryStates() {
+			set(g.today, float64(r.ByState[s]), r.Integration, string(s))
+		}
+	}
 }
 
 func one(b bool) float64 {

@@ -11,6 +11,7 @@ import (
 	"callbridge/bridge/config"
 	"callbridge/pbx"
 	"callbridge/pbx/ari"
+	"callbridge/store"
 )
 
 // phoneSystem is one PBX of the configuration at work.
@@ -139,8 +140,31 @@ func (a *App) ledgerNow(ctx context.Context) (ledgerNow, error) {
 	for id, at := range oldest {
 		now.oldest[id] = time.Since(at)
 	}
-	now.imbalance, err = a.db.LedgerImbalance(ctx)
+	if now.imbalance, err = a.db.LedgerImbalance(ctx); err != nil {
+		return now, err
+	}
+	now.today, err = a.ledgerToday(ctx)
 	return now, err
+}
+
+// ledgerToday is the ledger of each integration's present day, in its zone.
+func (a *App) ledgerToday(ctx context.Context) ([]store.LedgerRow, error) {
+	t := time.Now()
+	rows, err := a.db.Ledger(ctx, t.UTC().AddDate(0, 0, -1).Format(time.DateOnly), "")
+	if err != nil {
+		return nil, err
+	}
+	var out []store.LedgerRow
+	for _, in := range a.plan.Load().integrations {
+		today := store.LedgerRow{Integration: in.settings.ID, Day: t.In(in.zone).Format(time.DateOnly)}
+		for _, r := range rows {
+			if r.Integration == today.Integration && r.Day == today.Day {
+				today = r
+			}
+		}
+		out = append(out, today)
+	}
+	return out, nil
 }
 
 // linked tells a PBX, after each connect, what it may have forgotten: the

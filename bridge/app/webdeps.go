@@ -66,8 +66,7 @@ func (s site) Receipts(ctx context.Context, callID string) ([]card.Receipt, erro
 }
 
 func (s site) Deliveries(ctx context.Context, q web.DeliveryQuery) ([]bridge.Delivery, error) {
-	return s.a.db.Deliveries(ctx, store.DeliveryFilter{CallID: q.CallID, Integration: q.Integration, State: q.State,
-		Limit: q.Limit, After: q.Before, Newest: q.CallID == ""})
+	return s.a.db.Deliveries(ctx, filterOf(q))
 }
 
 func (s site) Attempts(ctx context.Context, id int64) ([]web.Attempt, error) {

@@ -347,6 +347,15 @@ func (s *server) deliveryQuery(r *http.Request, dflt int) (DeliveryQuery, error)
 	if out.State != "" && !slices.Contains(bridge.DeliveryStates(), out.State) {
 		return out, invalid("state", "bad_value")
 	}
+	out.Kind, out.Day = bridge.ActionKind(q.Get("kind")), q.Get("day")
+	if out.Kind != "" && !slices.Contains(bridge.ActionKinds(), out.Kind) {
+		return out, invalid("kind", "bad_value")
+	}
+	if out.Day != "" {
+		if _, err := time.Parse(time.DateOnly, out.Day); err != nil {
+			return out, invalid("day", "bad_value")
+		}
+	}
 	if t := q.Get("before"); t != "" {
 		if out.Before, err = strconv.ParseInt(t, 10, 64); err != nil || out.Before < 1 {
 			return out, invalid("before", "bad_key")

@@ -73,6 +73,9 @@ type Deps struct {
 	Outcomes func() []string
 	Play     func(w http.ResponseWriter, r *http.Request, c bridge.Call, n int)
 
+	// Repair corrects parked deliveries and tries them again.
+	Repair Repairer
+
 	// Returns lists the clients who wait to be called back.
 	Returns Returns
 
@@ -188,6 +191,9 @@ type DeliveryQuery struct {
 	CallID      string
 	Integration string
 	State       bridge.DeliveryState
+	Kind        bridge.ActionKind
+	Day         string // of the ledger
+	IDs         []int64
 	Before      int64 // last id of the page before
 	Limit       int   // 1…500
 }

@@ -10,6 +10,9 @@ func sentence(english, russian string) translation {
 var troubleNotes = []translation{
 	sentence(`the CRM refuses the credentials: held until the integration is activated again`, "CRM не принимает доступ (логин, пароль или ключ): ждёт, пока интеграцию снова не включат"),
 	sentence(`the CRM refuses the credentials: held until the integration is activated again, and a pop-up later would be of no use`, "CRM не принимает доступ, а всплывающая карточка потом уже не нужна"),
+	sentence(`corrected by (.+?): (.*)`, "исправлено (%s): %s"),
+	sentence(`skipped by (.+?): (.*)`, "снято вручную (%s): %s"),
+	sentence(`skipped by (.+)`, "снято вручную (%s)"),
 	sentence(`the CRM does not answer`, "CRM не отвечает"),
 	sentence(`the CRM answers every request with (.*)`, "CRM на каждый запрос отвечает: %s"),
 }

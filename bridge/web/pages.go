@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -299,6 +300,8 @@ type deliveriesView struct {
 	Integrations []Integration
 	Query        url.Values
 	Next         int64
+	May          bool   // retry and skip
+	Changed      string // how many a button has changed
 }
 
 func (s *server) deliveriesPage(w http.ResponseWriter, r *http.Request) error {
@@ -306,7 +309,11 @@ func (s *server) deliveriesPage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	v := deliveriesView{Query: r.URL.Query()}
+	v := deliveriesView{Query: r.URL.Query(), May: who(r).user.Role == bridge.Admin && s.d.Repair != nil}
+	if n, err := strconv.Atoi(v.Query.Get("changed")); err == nil {
+		v.Changed = strconv.Itoa(n)
+	}
+	v.Query.Del("changed")
 	if v.Deliveries, err = s.d.Ledger.Deliveries(r.Context(), q); err != nil {
 		return err
 	}

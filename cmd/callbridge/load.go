@@ -30,6 +30,7 @@ func runLoad(ctx context.Context, c *cli, args []string) error {
 	fs.Float64Var(&o.Routes, "routes", 20, "routing questions a second")
 	fs.StringVar(&o.Database, "database", "", "an empty PostgreSQL database (postgres://…) or sqlite:FILE; empty: SQLite in a temporary folder")
 	fs.DurationVar(&o.Drain, "drain", 2*time.Minute, "how long deliveries may go on after the last call")
+	fs.BoolVar(&o.Resend, "resend", false, "the CRMs are off while calls come; then they are activated with a resend, which is measured")
 	fs.BoolVar(&o.Reconnect, "reconnect", false, "cut all agents at the end and let them come back at once")
 	profile := fs.String("cpuprofile", "", "save the daemon's CPU profile in this `file`")
 	asJSON := fs.Bool("json", false, "print one JSON object")

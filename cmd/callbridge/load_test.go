@@ -35,6 +35,20 @@ func TestLoadMeasures(t *testing.T) {
 		rep.CardP99MS <= 0 || rep.CPUSeconds <= 0 || rep.BytesPerAgent == 0 || len(rep.Missed) != 1 {
 		t.Errorf("measured %+v", rep)
 	}
+
+	// The CRM is off while twenty calls come, and gets them afterwards.
+	out, err = exec.CommandContext(t.Context(), bin, "load", "-rate", "10", "-duration", "2s", "-speed", "5", "-agents", "20", "-resend",
+		"-mix", "in_answered", "-crm", "retailcrm", "-crm-rate", "100", "-json").Output()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	rep = load.Report{}
+	if err := json.Unmarshal(out, &rep); err != nil {
+		t.Fatal(err)
+	}
+	if rep.Held == 0 || rep.ResendS <= 0 || rep.LimitS <= 0 || rep.FreshP99MS <= 0 || rep.CRMCalls != 20+25 || rep.CRMTwice != 0 || rep.Undelivered != 0 || rep.Imbalance != 0 {
+		t.Errorf("resent %+v", rep)
+	}
 }
 
 func TestLoadRefusesNonsense(t *testing.T) {

@@ -115,6 +115,13 @@ func (a *agents) drop() {
 
 func (a *agents) close() { a.drop() }
 
+// times returns how long cards took, in the order they came.
+func (a *agents) times() []time.Duration {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.took)
+}
+
 // latency returns the sorted times, how many cards never came, and all cards.
 func (a *agents) latency() (took []time.Duration, missing, cards, ended int) {
 	a.mu.Lock()

@@ -48,6 +48,7 @@ type Options struct {
 	Routes    float64 // routing questions a second
 	Database  string  // "": SQLite in a temporary folder
 	Drain     time.Duration
+	Resend    bool      // the CRMs are off while calls come, and get them afterwards
 	Reconnect bool      // cut all agents and let them come back at once
 	Progress  io.Writer // nil: silent
 }
@@ -69,6 +70,8 @@ type run struct {
 	agents   *agents
 	marks    map[string]int // scenario → the step that makes a card
 	phones   map[string][]string
+	clients  int    // numbers given to clients
+	admin    string // token of a session
 	cmd      *exec.Cmd
 	log      *os.File
 
@@ -188,13 +191,14 @@ func (r *run) settings() (s bridge.Settings, stop func() error, err error) {
 		}
 		s.Users = append(s.Users, bridge.User{Login: "agent" + ext, Role: bridge.Agent, Extension: ext})
 	}
+	s.Users = append(s.Users, bridge.User{Login: adminLogin, Role: bridge.Admin})
 	missed := bridge.CallRule{Direction: bridge.In, Outcome: []bridge.Outcome{bridge.Missed}}
 	rules := bridge.CallRules{
 		Contact: &bridge.ContactRule{When: []string{"answer", "missed"}, Responsible: "last_talked"},
 		Tasks:   []bridge.TaskRule{{CallRule: missed, Responsible: "default", Due: bridge.Duration(4 * time.Hour)}},
 	}
 	for _, kind := range r.o.CRMs {
-		in := bridge.Integration{ID: kind, Kind: kind, Active: true, DefaultResponsible: extension(0) + "@example.ru", Calls: rules}
+		in := bridge.Integration{ID: kind, Kind: kind, Active: !r.o.Resend, DefaultResponsible: extension(0) + "@example.ru", Calls: rules}
 		var c *instant
 		switch kind {
 		case "megaplan":
@@ -266,16 +270,20 @@ func (r *run) prepare(ctx context.Context, s bridge.Settings) ([]string, error) 
 			return err
 		}
 		now := time.Now()
-		for i := range r.o.Agents {
-			token := fmt.Sprintf("load-%d-%x", i, rand.Uint64())
-			tokens = append(tokens, token)
-			err := db.CreateSession(ctx, store.Session{TokenHash: web.TokenHash(token), Login: "agent" + extension(i),
+		session := func(login string) (string, error) {
+			token := fmt.Sprintf("load-%s-%x", login, rand.Uint64())
+			return token, db.CreateSession(ctx, store.Session{TokenHash: web.TokenHash(token), Login: login,
 				CreatedAt: bridge.At(now), SeenAt: bridge.At(now), ExpiresAt: bridge.At(now.Add(7 * 24 * time.Hour))})
+		}
+		for i := range r.o.Agents {
+			token, err := session("agent" + extension(i))
 			if err != nil {
 				return err
 			}
+			tokens = append(tokens, token)
 		}
-		return nil
+		r.admin, err = session(adminLogin)
+		return err
 	}()
 	return tokens, errors.Join(err, db.Close())
 }

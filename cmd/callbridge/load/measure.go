@@ -18,7 +18,6 @@ import (
 	"time"
 
 	"callbridge/bridge"
-	"callbridge/pbx/ari/arisim"
 	"callbridge/store"
 )
 
@@ -72,42 +71,7 @@ func (r *run) open(ctx context.Context, tokens []string) (time.Duration, error) 
 // measure plays the calls and waits until everything is delivered.
 func (r *run) measure(ctx context.Context, tokens []string, rep *Report) error {
 	rep.At, rep.Machine = time.Now().UTC(), machine()
-	total := 0
-	for _, m := range r.o.Mix {
-		total += m.Weight
-	}
-	rnd := rand.New(rand.NewPCG(1, 2))
-	phones := max(r.o.Agents, 5)
-	clients := make([]string, 0, 1024)
-	var mu sync.Mutex
-	next := func(i int) arisim.LoadCall {
-		n := rnd.IntN(total)
-		sc := r.o.Mix[0].Scenario
-		for _, m := range r.o.Mix {
-			if n -= m.Weight; n < 0 {
-				sc = m.Scenario
-				break
-			}
-		}
-		c := arisim.LoadCall{Scenario: sc, Client: fmt.Sprintf("79%09d", 160000000+i), Extensions: map[string]string{}, Speed: r.o.Speed, Mark: r.marks[sc]}
-		first := rnd.IntN(phones)
-		for j, ext := range []string{"101", "102", "103", "104", "105"} {
-			c.Extensions[ext] = extension((first + j) % phones)
-		}
-		mu.Lock()
-		clients = append(clients, c.Client)
-		mu.Unlock()
-		return c
-	}
-	o := arisim.LoadOptions{Rate: r.o.Rate, Calls: int(r.o.Rate * r.o.Duration.Seconds()), Next: next}
-	if r.o.Agents > 0 {
-		o.Marked = func(i int, at time.Time) {
-			mu.Lock()
-			c := clients[i]
-			mu.Unlock()
-			r.agents.marked(c, at)
-		}
-	}
+	o := r.traffic(r.o.Rate, int(r.o.Rate*r.o.Duration.Seconds()))
 	n := 0
 	o.Late = func(d time.Duration) {
 		if n++; n%16 == 0 {
@@ -152,7 +116,15 @@ func (r *run) measure(ctx context.Context, tokens []string, rep *Report) error {
 	rep.BacklogEnd = int(at["callbridge_store_backlog_events"])
 	received := func(m map[string]float64) float64 { return m["callbridge_events_received_total"] }
 	rep.StoredPerSec = (received(at) - received(base) - at["callbridge_store_backlog_events"]) / ended.Sub(began).Seconds()
-	r.drain(ctx, rep, began, ended)
+	if r.o.Resend {
+		if err := r.resend(ctx, rep); err != nil {
+			stop()
+			wg.Wait()
+			return err
+		}
+	} else {
+		r.drain(ctx, rep, began, ended)
+	}
 	stop()
 	wg.Wait()
 	var took []time.Duration
@@ -200,6 +172,7 @@ func (r *run) drain(ctx context.Context, rep *Report, began, ended time.Time) {
 		rep.ReaderOver1ms = rep.Reads - int(m["reads_1ms"])
 	}
 	calls := 0
+	rep.CRMCalls, rep.CRMTwice, rep.Requests = 0, 0, 0
 	for _, c := range r.crms {
 		n, twice := c.count()
 		calls = max(calls, n)
@@ -326,6 +299,8 @@ func (r *run) scrape(ctx context.Context) (map[string]float64, error) {
 		switch {
 		case name == "callbridge_deliveries" && (strings.Contains(labels, `state="waiting"`) || strings.Contains(labels, `state="trying"`)):
 			out["open"] += v
+		case name == "callbridge_deliveries" && strings.Contains(labels, `state="held"`):
+			out["held"] += v
 		case name == "callbridge_deliveries" && strings.Contains(labels, `state="done"`):
 			out["finished"] += v
 		case name == "callbridge_pbx_reader_seconds_bucket" && strings.Contains(labels, `le="0.001"`):

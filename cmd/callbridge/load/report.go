@@ -48,6 +48,11 @@ type Report struct {
 	CRMTwice         int     `json:"crm_calls_twice"`
 	Imbalance        int64   `json:"ledger_imbalance"`
 
+	Held       int     `json:"held,omitempty"`         // deliveries that waited for the activation
+	ResendS    float64 `json:"resend_s,omitempty"`     // from the activation until nothing was open
+	LimitS     float64 `json:"limit_s,omitempty"`      // what the CRM's own limit dictates for the same requests
+	FreshP99MS float64 `json:"fresh_p99_ms,omitempty"` // cards of calls that came meanwhile
+
 	CPUSeconds    float64 `json:"cpu_s"`
 	CPUShare      float64 `json:"cpu_share"` // of one core, while calls came
 	CPUPerCallMS  float64 `json:"cpu_per_call_ms"`
@@ -92,6 +97,9 @@ func (r *Report) Print(w io.Writer) error {
 	row("stored", "%.0f events/s; backlog at most %d, at the end of the calls %d", r.StoredPerSec, r.BacklogMax, r.BacklogEnd)
 	row("deliveries", "%d, %.0f/s, of %.1f calls/s; %d left after %.1f s", r.Deliveries, r.DeliveriesPerSec, r.DeliveredCallsPS, r.Undelivered, r.DrainS)
 	row("CRM requests", "%d, %.2f per call; %d calls in CRMs, %d twice; imbalance %d", r.Requests, r.RequestsPerCall, r.CRMCalls, r.CRMTwice, r.Imbalance)
+	if r.Held > 0 {
+		row("resend", "%d held, delivered with the calls that came meanwhile in %.1f s; the CRM's limit dictates %.1f s; cards meanwhile p99 %.1f ms", r.Held, r.ResendS, r.LimitS, r.FreshP99MS)
+	}
 	row("daemon", "%.1f s CPU (%.0f %% of a core while calls came, %.2f ms per call), peak %.0f MB", r.CPUSeconds, 100*r.CPUShare, r.CPUPerCallMS, r.PeakMB)
 	row("agents", "%.1f KB each; connected in %.1f s, again in %.1f s; %d dropped by the daemon", r.BytesPerAgent/1024, r.ConnectS, r.ReconnectS, r.Ended)
 	row("ARI reader", "%d of %d reads came more than 1 ms after the one before was done", r.ReaderOver1ms, r.Reads)
@@ -126,7 +134,7 @@ func describe(o Options) map[string]any {
 		db = "postgres"
 	}
 	return map[string]any{"rate": o.Rate, "duration": o.Duration.String(), "agents": o.Agents, "mix": strings.Join(mix, ","), "speed": o.Speed,
-		"crms": slices.Clone(o.CRMs), "crm_rate": o.CRMRate, "faults": o.Faults, "routes": o.Routes, "database": db,
+		"crms": slices.Clone(o.CRMs), "crm_rate": o.CRMRate, "faults": o.Faults, "resend": o.Resend, "routes": o.Routes, "database": db,
 		"cores": runtime.NumCPU()}
 }
 

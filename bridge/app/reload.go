@@ -19,10 +19,7 @@ var liveKeys = []string{"keep", "log", "metrics", "tls", "trusted_proxies"}
 // need no reload.
 func (a *App) Reload(next *config.Config) (later []string) {
 	if a.opts.Level != nil {
-		var l slog.Level
-		if err := l.UnmarshalText([]byte(next.Log.Level)); err == nil { // Validate has refused every other word
-			a.opts.Level.Set(l)
-		}
+		a.opts.Level.Set(levelOf(next))
 	}
 	a.live.Store(next)
 	a.metrics.reloaded.Set(1)
@@ -41,6 +38,29 @@ func (a *App) Reload(next *config.Config) (later []string) {
 		later = append(later, "log.format")
 	}
 	return later
+}
+
+// levelOf is log.level; Validate has refused every word that is none.
+func levelOf(c *config.Config) slog.Level {
+	var l slog.Level
+	if l.UnmarshalText([]byte(c.Log.Level)) != nil {
+		return slog.LevelInfo
+	}
+	return l
+}
+
+// Louder switches the log to debug, and from debug back to what the
+// configuration says.
+func (a *App) Louder() {
+	if a.opts.Level == nil {
+		return
+	}
+	level := slog.LevelDebug
+	if a.opts.Level.Level() == slog.LevelDebug {
+		level = levelOf(a.live.Load())
+	}
+	a.opts.Level.Set(level)
+	a.log.Warn("the level of the log was changed", "level", strings.ToLower(level.String()), "by", "signal")
 }
 
 // ReloadRefused counts a configuration file that could not be used; what was in

@@ -108,6 +108,9 @@ type Deps struct {
 
 	// Embedding is our pages inside CRMs, and addresses that order calls.
 	Embedding Embedding
+	// LogLevel is the level of the log, which may be changed.
+	LogLevel *slog.LevelVar
+
 	// Metrics answers /metrics.
 	Metrics http.Handler
 	// Mount adds handlers of others by ServeMux pattern: webhooks, recordings.

@@ -124,6 +124,8 @@ func (s *server) routes() []route {
 		{"GET /api/v1/settings/versions", console, s.apiVersions},
 		{"GET /api/v1/settings/versions/{id}", console, s.apiVersion},
 		{"GET /api/v1/audit", console, s.apiAudit},
+		{"GET /api/v1/log", admins, s.apiLogLevel},
+		{"PUT /api/v1/log", admins, s.apiSetLogLevel},
 		{"POST /api/v1/session", public, s.apiSession},
 		{"POST /api/v1/login-links", console, s.apiLoginLink},
 		{"POST /api/v1/call-links", admins, s.apiCallLink},

@@ -4,7 +4,7 @@ import "maps"
 
 // texts holds every text people see: Russian, English. The parts stand beside
 // the pages they belong to.
-var texts = union(baseTexts, consoleTexts, settingsTexts, routeTexts, switchTexts, missedTexts, retailTexts, accountTexts, embedTexts, recordTexts, deskTexts)
+var texts = union(baseTexts, consoleTexts, settingsTexts, routeTexts, switchTexts, missedTexts, retailTexts, accountTexts, embedTexts, recordTexts, deskTexts, opsTexts)
 
 func union(parts ...map[string][2]string) map[string][2]string {
 	out := map[string][2]string{}

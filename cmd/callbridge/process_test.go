@@ -197,3 +197,28 @@ func TestServesHTTPSItself(t *testing.T) {
 		t.Error("it answers in clear too")
 	}
 }
+
+// TestLogLevelBySignal: SIGUSR1 lets the running program log everything, and
+// as before at the second time.
+func TestLogLevelBySignal(t *testing.T) {
+	dir := t.TempDir()
+	put(t, dir, "callbridge.yaml", "listen: 127.0.0.1:0\n")
+	p := startProgram(t, dir, nil, "serve", "-c", "callbridge.yaml")
+	url := p.address()
+	signal := func() {
+		t.Helper()
+		if err := p.cmd.Process.Signal(syscall.SIGUSR1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	get(t, url+"/healthz", "")
+	signal()
+	p.says("level=debug")
+	get(t, url+"/readyz", "")
+	p.says("path=/readyz")
+	signal()
+	p.says("level=info")
+	if strings.Contains(p.text(), "path=/healthz") {
+		t.Error("requests were logged before the signal")
+	}
+}

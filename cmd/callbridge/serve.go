@@ -38,6 +38,11 @@ func runServe(ctx context.Context, c *cli, args []string) error {
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP) // before anything else: it would end the program
 	defer signal.Stop(hup)
+	loud := make(chan os.Signal, 1)
+	if s := louder(); len(s) > 0 { // without any Notify would mean all signals
+		signal.Notify(loud, s...)
+		defer signal.Stop(loud)
+	}
 	stopProfile, err := startProfile(c.getenv(profileVariable))
 	if err != nil {
 		return err
@@ -68,6 +73,8 @@ func runServe(ctx context.Context, c *cli, args []string) error {
 		select {
 		case <-hup:
 			c.reload(a, log, *conf)
+		case <-loud:
+			a.Louder()
 		case <-ctx.Done():
 			running = false
 		}

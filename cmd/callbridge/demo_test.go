@@ -24,6 +24,11 @@ func newDemo(t *testing.T) *demoRun {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return newDemoAt(t, l)
+}
+
+func newDemoAt(t *testing.T, l net.Listener) *demoRun {
+	t.Helper()
 	d, err := startDemo(t.Context(), slog.New(slog.NewTextHandler(t.Output(), nil)), l)
 	if err != nil {
 		t.Fatal(err)

@@ -136,6 +136,7 @@ var cases = []struct {
 	{"the ledger does not balance", map[string]string{"callbridge_ledger_imbalance": "0x100 -1x80"}, "LedgerImbalance", 0},
 	{"the database cannot be read", map[string]string{"callbridge_store_readable": "1x100 0x80"}, "StoreTrouble", 0},
 	{"the database cannot be written", map[string]string{"callbridge_store_commit_failures_total": "0x100 0+10x80"}, "StoreTrouble", 0},
+	{"the database cannot be written, and routing waits for it", map[string]string{"callbridge_store_commit_failures_total": "0x100 0+10x80", "callbridge_routing_seconds_bucket|0.5": "0x100 0+50x80"}, "StoreTrouble", 0},
 	{"the disk is slow", map[string]string{"callbridge_store_backlog_events": "20000"}, "StoreBacklog", 0},
 	{"events came too fast", map[string]string{"callbridge_pbx_overflows_total": "0x140 1x40"}, "PBXOverflow", 0},
 	{"the configuration is bad", map[string]string{"callbridge_config_last_reload_successful": "1x100 0x80"}, "ReloadRefused", 0},

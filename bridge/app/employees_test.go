@@ -10,10 +10,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"callbridge/bridge"
 	"callbridge/bridge/web"
 	"callbridge/crm/megaplan/megaplantest"
+	"callbridge/crm/sandbox"
 )
 
 // clerk is a browser or script at the pages.
@@ -286,4 +289,57 @@ func TestM216UnlistedEmployeeGetsNothingAndTheLedgerSaysSo(t *testing.T) {
 	if c := b.made("call"); len(c) != 1 || c[0].Value("to") != "" {
 		t.Errorf("call %+v, want it without a person", c)
 	}
+}
+
+// M-2.2.5: employees are synchronised every two hours by themselves; after a
+// failure sooner, and the list of before stays in force meanwhile.
+func TestM225SynchronisedEveryTwoHours(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := openFirm(t, "Europe/Moscow", nil)
+		defer f.close()
+		f.settle(5 * time.Second)
+		asked := func() int {
+			n := 0
+			for _, r := range f.mega.Requests() {
+				if r == "GET /employee" {
+					n++
+				}
+			}
+			return n
+		}
+		first := asked()
+		if first == 0 {
+			t.Fatal("not synchronised at the start")
+		}
+		f.mega.AddEmployee(megaplantest.Employee{FirstName: "Вера", Email: "vera@example.ru", Extension: "105"})
+		time.Sleep(2*time.Hour - time.Minute)
+		if _, ok := f.targetOf(mp).ByExtension("105"); ok || asked() != first {
+			t.Errorf("before two hours: %d requests", asked()-first)
+		}
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		if _, ok := f.targetOf(mp).ByExtension("105"); !ok || asked() != first+1 {
+			t.Errorf("after two hours: %d requests", asked()-first)
+		}
+		// Megaplan is down at the next time: tried again soon, nothing is lost.
+		f.mega.SetFault(sandbox.Broken, true)
+		time.Sleep(2*time.Hour + 10*time.Second)
+		if _, ok := f.targetOf(mp).ByExtension("105"); !ok {
+			t.Error("a failure took somebody away")
+		}
+		f.mega.SetFault(sandbox.Broken, false)
+		f.mega.AddEmployee(megaplantest.Employee{FirstName: "Глеб", Email: "gleb@example.ru", Extension: "106"})
+		time.Sleep(20 * time.Minute)
+		synctest.Wait()
+		if _, ok := f.targetOf(mp).ByExtension("106"); !ok {
+			t.Error("not tried again soon")
+		}
+		// D-07: an empty list changes nothing and raises the alarm.
+		f.mega.ClearUsers()
+		time.Sleep(2*time.Hour + time.Minute)
+		synctest.Wait()
+		if _, ok := f.targetOf(mp).ByExtension("106"); !ok || !f.targetOf(mp).shrunken.Load() {
+			t.Error("an empty list was believed")
+		}
+	})
 }

@@ -291,6 +291,9 @@ func (l lang) sentence(r bridge.CallRule, what string) string {
 	return strings.Join(parts, ", ") + " → " + what
 }
 
+// Values lists what templates may name, with a made-up call as example.
+func (v rulesForm) Values() []rules.Value { return rules.Values() }
+
 // Popup says whether the CRM's own window is used: yes unless said otherwise.
 func (v rulesForm) Popup() bool { return v.In.Calls.Popup == nil || *v.In.Calls.Popup }
 

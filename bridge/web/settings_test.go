@@ -277,6 +277,12 @@ func TestRulesForm(t *testing.T) {
 	if a := b.get("/settings/integrations/m/rules", "Accept-Language", "ru"); !strings.Contains(a.body, "входящий, пропущен, &#43;74951234567, есть в CRM → дело → по умолчанию") {
 		t.Errorf("the rule is not told in words: %s", a.body)
 	}
+	// The table of what templates may name stands beside the form, in both languages.
+	for lang, want := range map[string]string{"ru": "имя клиента в CRM", "en": "name of the client in the CRM"} {
+		if a := b.get("/settings/integrations/m/rules", "Accept-Language", lang); !strings.Contains(a.body, "{{.Client.Name}}") || !strings.Contains(a.body, "{{.Recording.URL}}") || !strings.Contains(a.body, want) {
+			t.Errorf("%s: the values of templates are not shown", lang)
+		}
+	}
 	v := url.Values{"complete": {"1"}, "tasks.count": {"2"}, "communications.count": {"1"}, "processes.count": {"1"}, "fields.count": {"1"}, "popup": {"1"},
 		"tasks[0].direction": {"in"}, "tasks[0].outcome": {"missed"}, "tasks[0].responsible": {"talked"}, "tasks[0].due": {"1,5"},
 		"tasks[1].direction": {"any"}, "tasks[1].due": {"x"}, "communications[0].direction": {"out"}, "communications[0].known": {"no"},

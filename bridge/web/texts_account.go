@@ -19,6 +19,12 @@ var accountTexts = map[string][2]string{
 	"set.credential.unused":    {"Ею никто не пользуется.", "Nobody uses it."},
 	"set.step.account":         {"Выберите или добавьте учётную запись", "Choose or add an account"},
 
+	"set.values":         {"Что можно подставить в заголовки и тексты", "What titles and texts may contain"},
+	"set.values.more":    {"Пишите как показано слева; справа — пример пропущенного звонка.", "Write it as on the left; on the right is the example of a missed call."},
+	"set.values.name":    {"Пишется", "Written"},
+	"set.values.what":    {"Что это", "What it is"},
+	"set.values.example": {"Пример", "Example"},
+
 	"set.sync":      {"Сотрудники", "Employees"},
 	"set.sync.on":   {"Синхронизировать сотрудников: предлагать сотрудников CRM для добавления сюда", "Synchronise employees: offer the CRM’s employees to be added here"},
 	"set.sync.help": {"Кого добавить, выбирают на странице сотрудников интеграции.", "Who is added is chosen on the integration’s page of employees."},

@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"strconv"
 	"strings"
+
+	"callbridge/bridge"
 )
 
 // Plans returns how the engine would carry out the two statements of Claim,
@@ -126,4 +128,10 @@ func (db *DB) Seal(version int64, plain []byte) []byte {
 func (db *DB) ExecArgs(ctx context.Context, q string, args ...any) error {
 	_, err := db.w.ExecContext(ctx, db.w.Rebind(q), args...)
 	return err
+}
+
+// Blot is what scrub makes of a text.
+func Blot(n bridge.Number, text string) string {
+	_, re := spelling(n)
+	return re.ReplaceAllString(text, blot)
 }

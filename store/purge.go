@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"time"
 )
 
 // purgeChunk is smaller than chunk: a call has many rows that hang on it.
@@ -40,7 +41,36 @@ func (db *DB) Purge(ctx context.Context, r Retention) (Purged, error) {
 			})
 		}
 	}
-	return p, err
+	if err != nil {
+		return p, err
+	}
+	for _, k := range []struct {
+		before time.Time
+		n      *int64
+		table  string
+		key    string
+		cond   string
+	}{
+		{r.Cards, &p.Cards, "receipts", "call_id, extension, login", `sent_at < ?`},
+		{r.Cards, &p.Cards, "rings", "call_id, extension, at", `at < ?`},
+		{r.Contacts, &p.Contacts, "contacts", "number, integration", `updated_at < ?`},
+		{r.Missed, &p.Missed, "missed", "id", `closed_at > 0 AND closed_at < ?`},
+		{r.Clicks, &p.Clicks, "clicks", "request_id", `created_at < ?`},
+		{r.Audit, &p.Audit, "audit", "id", `at < ?`},
+	} {
+		ms := milli(k.before)
+		if ms <= 0 {
+			continue
+		}
+		n, err := db.purge(ctx, func(t *tx) (int64, error) {
+			return t.changed(`DELETE FROM `+k.table+` WHERE (`+k.key+`) IN (SELECT `+k.key+` FROM `+k.table+` WHERE `+k.cond+` LIMIT ?)`, ms, purgeChunk)
+		})
+		*k.n += n
+		if err != nil {
+			return p, fmt.Errorf("%s: %w", k.table, err)
+		}
+	}
+	return p, nil
 }
 
 // purge repeats f until it finds nothing more.
@@ -67,7 +97,7 @@ func (t *tx) purgeCalls(before int64) (int64, error) {
 		return 0, err
 	}
 	list, args := in(ids)
-	for _, table := range []string{"deliveries", "plans", "receipts", "rings", "call_extensions", "events"} {
+	for _, table := range []string{"deliveries", "plans", "receipts", "rings", "recordings", "missed_calls", "call_extensions", "events"} {
 		if err := t.exec(`DELETE FROM `+table+` WHERE call_id IN `+list, args...); err != nil {
 			return 0, fmt.Errorf("%s: %w", table, err)
 		}

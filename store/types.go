@@ -243,7 +243,11 @@ type Retention struct {
 	// Calls started before it, with everything that hangs on them. A call that
 	// lives, or has a delivery waiting, trying or held, stays.
 	Calls time.Time
+	// Cards: who had which card on the screen, and when. Contacts: what the CRMs
+	// said of a number, when last asked. Missed: entries closed before it. Clicks:
+	// orders of click-to-call. Audit: who did what.
+	Cards, Contacts, Missed, Clicks, Audit time.Time
 }
 
 // Purged says how many rows Purge removed.
-type Purged struct{ Events, Attempts, Calls int64 }
+type Purged struct{ Events, Attempts, Calls, Cards, Contacts, Missed, Clicks, Audit int64 }

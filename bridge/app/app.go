@@ -401,7 +401,7 @@ func (a *App) origins() []string {
 
 func (a *App) webDeps() web.Deps {
 	s := site{a}
-	return web.Deps{Log: a.log, Key: a.opts.Key, PublicURL: a.cfg.PublicURL, Zone: a.zone, Version: a.opts.Version, Demo: a.opts.Demo,
+	d := web.Deps{Log: a.log, Key: a.opts.Key, PublicURL: a.cfg.PublicURL, Zone: a.zone, Version: a.opts.Version, Demo: a.opts.Demo,
 		Users: s, Sessions: s, Calls: s, Ledger: s, Client: s.client, Hub: a.hub, Live: a.core.liveCalls, Integrations: s.integrations, PBXs: s.pbxs,
 		Missing: s.missing, Switch: switcher{a}, Repair: ledgerClerk{a}, Dialer: a, Presence: a, Route: s.route, Routes: s.routes, Employees: a, Check: a.Check, Returns: a.returns, Line: a.line, Employee: a.employee,
 		Parse:    func(t string) bridge.Number { return a.number("", t) },
@@ -409,8 +409,10 @@ func (a *App) webDeps() web.Deps {
 		Metrics:  a.metricsHandler(),
 		LogLevel: a.opts.Level,
 		Mount:    a.mounts(),
-		Names:    s.names, Stats: s.stats, Rings: s.rings, Phones: s.phone, CaseFile: a.CaseFile, Audit: s, Admin: admin{a}, Embedding: a, Desk: cardDesk{a}, Play: a.playCall, Outcomes: a.outcomes, FrameAncestors: a.cfg.FrameAncestors,
+		Names:    s.names, Stats: s.stats, Rings: s.rings, Phones: s.phone, CaseFile: a.CaseFile, Audit: s, Admin: admin{a}, Embedding: a, FrameAncestors: a.cfg.FrameAncestors,
 	}
+	a.consoleDeps(&d)
+	return d
 }
 
 func (a *App) saveDND(ctx context.Context, ext string, on bool) error {

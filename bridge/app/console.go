@@ -56,3 +56,8 @@ func (s site) Notes(ctx context.Context, before int64, limit int) ([]web.AuditNo
 	}
 	return out, err
 }
+
+// consoleDeps are what the card's work and the console's own lists need.
+func (a *App) consoleDeps(d *web.Deps) {
+	d.Desk, d.Outcomes, d.Play, d.Personal = cardDesk{a}, a.outcomes, a.playCall, personal{a}
+}

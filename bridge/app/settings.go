@@ -244,7 +244,8 @@ func (a *App) retention(ctx context.Context) {
 			return now.AddDate(0, 0, -n)
 		}
 		k := a.live.Load().Keep
-		p, err := a.db.Purge(ctx, store.Retention{Events: days(k.EventDays), Attempts: days(k.AttemptDays), Calls: days(k.CallDays)})
+		p, err := a.db.Purge(ctx, store.Retention{Events: days(k.EventDays), Attempts: days(k.AttemptDays), Calls: days(k.CallDays),
+			Cards: days(k.CardDays), Contacts: days(k.ContactDays), Missed: days(k.MissedDays), Clicks: days(k.ClickDays), Audit: days(k.AuditDays)})
 		if err != nil && ctx.Err() == nil {
 			a.log.Warn("old data could not be removed", "err", err)
 		} else if p.Calls+p.Events > 0 {

@@ -93,6 +93,11 @@ type Keep struct {
 	EventDays   int `yaml:"event_days" doc:"Raw events of the PBXs. At least 14, or a later resend has nothing to go by."`
 	AttemptDays int `yaml:"attempt_days" doc:"Requests to CRMs and their answers."`
 	CallDays    int `yaml:"call_days" doc:"Calls and what was done for them."`
+	CardDays    int `yaml:"card_days" doc:"Who had which card on the screen, and how fast."`
+	ContactDays int `yaml:"contact_days" doc:"What the CRMs said of a number, since they were last asked: names, companies, responsibles."`
+	MissedDays  int `yaml:"missed_days" doc:"Clients who waited to be called back, since somebody talked to them."`
+	ClickDays   int `yaml:"click_days" doc:"Orders of click-to-call."`
+	AuditDays   int `yaml:"audit_days" doc:"Who did what in the console. 0 in any of these: for ever."`
 }
 
 // Log says how to log.
@@ -122,7 +127,8 @@ const DefaultApp = "callbridge"
 // Default returns the configuration of an empty file.
 func Default() *Config {
 	return &Config{Listen: "127.0.0.1:8080", Database: Secret("sqlite:callbridge.db"), TimeZone: "Europe/Moscow", Country: "RU",
-		SecretKeyFile: "callbridge.key", Keep: Keep{EventDays: 30, AttemptDays: 90, CallDays: 1095}, Log: Log{Level: "info", Format: "text"}}
+		SecretKeyFile: "callbridge.key", Keep: Keep{EventDays: 30, AttemptDays: 90, CallDays: 1095,
+			CardDays: 365, ContactDays: 365, MissedDays: 365, ClickDays: 90, AuditDays: 1095}, Log: Log{Level: "info", Format: "text"}}
 }
 
 // maxFile bounds what is read.
@@ -265,6 +271,11 @@ func (c *Config) Validate() []setting.Problem {
 	v.days("keep.event_days", c.Keep.EventDays)
 	v.days("keep.attempt_days", c.Keep.AttemptDays)
 	v.days("keep.call_days", c.Keep.CallDays)
+	v.days("keep.card_days", c.Keep.CardDays)
+	v.days("keep.contact_days", c.Keep.ContactDays)
+	v.days("keep.missed_days", c.Keep.MissedDays)
+	v.days("keep.click_days", c.Keep.ClickDays)
+	v.days("keep.audit_days", c.Keep.AuditDays)
 	if d := c.Keep.EventDays; d > 0 && d < 14 {
 		v.add("keep.event_days", "%d is too short: calls can be resent for 14 days and need their events", d)
 	}

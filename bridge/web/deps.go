@@ -98,6 +98,8 @@ type Deps struct {
 	Admin Admin
 	// Audit keeps who did what.
 	Audit Audit
+	// Personal searches, exports and erases what is kept about a number.
+	Personal Personal
 	// CaseFile writes a call with all that is stored of it as one JSON object,
 	// personal data masked (F-19).
 	CaseFile func(ctx context.Context, callID string) ([]byte, error)

@@ -68,7 +68,7 @@ type route struct {
 }
 
 func (s *server) routes() []route {
-	return []route{
+	return append([]route{
 		{"GET /login", public, s.loginPage},
 		{"POST /login", public, s.login},
 		{"POST /logout", signed, s.logout},
@@ -135,11 +135,6 @@ func (s *server) routes() []route {
 		{"POST /api/v1/calls", signed, s.apiDial},
 		{"GET /api/v1/calls/{id}", signed, s.apiCall},
 		{"GET /api/v1/calls/{id}/why", console, s.apiWhy},
-		{"GET /api/v1/calls/{id}/work", signed, s.apiWritten},
-		{"POST /api/v1/calls/{id}/work", signed, s.apiWork},
-		{"POST /api/v1/calls/{id}/hangup", signed, s.apiHangup},
-		{"POST /api/v1/calls/{id}/transfer", signed, s.apiTransfer},
-		{"GET /api/v1/calls/{id}/recordings/{n}", signed, s.recording},
 		{"GET /api/v1/calls/{id}/case", console, s.caseFile},
 		{"GET /api/v1/missed", signed, s.apiMissed},
 		{"POST /api/v1/missed/{id}/close", signed, s.apiMissedClose},
@@ -170,7 +165,7 @@ func (s *server) routes() []route {
 		{"POST /hooks/{integration}/call", proven, s.callByLink},
 		{"GET /healthz", public, s.healthz},
 		{"GET /readyz", public, s.readyz},
-	}
+	}, s.consoleRoutes()...)
 }
 
 // New makes the handler of everything under one listener. It panics when what

@@ -55,6 +55,7 @@ func commands() []command {
 		{"call-link", "INTEGRATION", "sign an address that orders calls, for a button in a CRM", runCallLink},
 		{"apply", "settings.yaml", "put settings in force", runApply},
 		{"export", "", "print the settings in force, secrets masked", runExport},
+		{"personal", "search NUMBER | export NUMBER | erase NUMBER | retention", "what is kept about a client's number, and removing it", runPersonal},
 		{"users", "list | add LOGIN | password LOGIN | remove LOGIN | token LOGIN", "who may sign in, and tokens for scripts", runUsers},
 		{"dryrun", "settings.yaml", "what these rules would have done with stored calls; sends nothing", runDryrun},
 		{"configdoc", "", "print the commented sample configuration", runConfigdoc},

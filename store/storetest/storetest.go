@@ -55,6 +55,7 @@ func Run(t *testing.T, dsn func(testing.TB) string) {
 		{"routing", testRouting},
 		{"safety", testSafety},
 		{"resend", testResend},
+		{"personal", testPersonal},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.f(t, dsn) })
 	}

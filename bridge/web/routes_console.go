@@ -1,0 +1,18 @@
+package web
+
+// consoleRoutes are those of the card's work and of the console's own lists.
+func (s *server) consoleRoutes() []route {
+	return []route{
+		{"GET /settings/personal", console, s.personalPage},
+		{"POST /settings/personal", console, s.personalPage},
+		{"GET /api/v1/calls/{id}/work", signed, s.apiWritten},
+		{"POST /api/v1/calls/{id}/work", signed, s.apiWork},
+		{"POST /api/v1/calls/{id}/hangup", signed, s.apiHangup},
+		{"POST /api/v1/calls/{id}/transfer", signed, s.apiTransfer},
+		{"GET /api/v1/calls/{id}/recordings/{n}", signed, s.recording},
+		{"POST /api/v1/personal/search", console, s.apiPersonalSearch},
+		{"POST /api/v1/personal/export", console, s.apiPersonalExport},
+		{"POST /api/v1/personal/erase", console, s.apiPersonalErase},
+		{"GET /api/v1/retention", console, s.apiRetention},
+	}
+}

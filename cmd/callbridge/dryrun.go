@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"callbridge/bridge/app"
-	"callbridge/bridge/config"
 	"callbridge/bridge/rules"
 )
 
@@ -29,26 +28,11 @@ func runDryrun(ctx context.Context, c *cli, args []string) error {
 	case *days < 1 || *days > 366:
 		return usagef("-days is 1 to 366")
 	}
-	data, err := c.readSettings(words[0])
-	if err != nil {
-		return usagef("%v", err)
-	}
-	e, err := c.open(ctx, *conf)
+	e, next, present, err := c.nextSettings(ctx, *conf, words[0])
 	if err != nil {
 		return err
 	}
 	defer e.close()
-	next, problems, err := config.ParseSettings(data, c.getenv, app.Credentials(), e.country)
-	if err != nil {
-		return usagef("%s cannot be used: %v", words[0], err)
-	}
-	present, _, err := e.db.Settings(ctx)
-	if err != nil {
-		return err
-	}
-	if next, _ = config.Merge(next, present); len(problems) > 0 {
-		return usagef("%s cannot be used:\n%s", words[0], config.Problems(problems).Error())
-	}
 	calls, err := app.StoredCalls(ctx, e.db, time.Now().AddDate(0, 0, -*days))
 	if err != nil {
 		return err

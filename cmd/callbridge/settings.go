@@ -28,27 +28,11 @@ func runApply(ctx context.Context, c *cli, args []string) error {
 	if len(words) != 1 {
 		return usagef("name one settings file, or - for standard input")
 	}
-	data, err := c.readSettings(words[0])
-	if err != nil {
-		return usagef("%v", err)
-	}
-	e, err := c.open(ctx, *conf)
+	e, next, stored, err := c.nextSettings(ctx, *conf, words[0])
 	if err != nil {
 		return err
 	}
 	defer e.close()
-	next, problems, err := config.ParseSettings(data, c.getenv, app.Credentials(), e.country)
-	if err != nil {
-		return usagef("%s cannot be used: %v", words[0], err)
-	}
-	stored, _, err := e.db.Settings(ctx)
-	if err != nil {
-		return err
-	}
-	next, more := config.Merge(next, stored)
-	if problems = append(problems, more...); len(problems) > 0 {
-		return usagef("%s cannot be used:\n%s", words[0], config.Problems(problems).Error())
-	}
 	gone := takenAway(stored, next)
 	for _, g := range gone {
 		fmt.Fprintln(c.errOut, "Taken away:", g)
@@ -77,6 +61,35 @@ func runApply(ctx context.Context, c *cli, args []string) error {
 	fmt.Fprintf(c.out, "Version %d of the settings: %d integrations, %d employees, %d lines, %d users. A running daemon takes them within seconds.\n",
 		v, len(next.Integrations), len(next.Employees), len(next.Lines), len(next.Users))
 	return nil
+}
+
+// nextSettings reads a settings file over what is stored: what would be in
+// force, and what is. The store is the caller's to close unless err is set.
+func (c *cli) nextSettings(ctx context.Context, conf, file string) (e *opened, next, stored bridge.Settings, err error) {
+	data, err := c.readSettings(file)
+	if err != nil {
+		return nil, next, stored, usagef("%v", err)
+	}
+	if e, err = c.open(ctx, conf); err != nil {
+		return nil, next, stored, err
+	}
+	defer func() {
+		if err != nil {
+			e.close()
+		}
+	}()
+	next, problems, err := config.ParseSettings(data, c.getenv, app.Credentials(), e.country)
+	if err != nil {
+		return e, next, stored, usagef("%s cannot be used: %v", file, err)
+	}
+	if stored, _, err = e.db.Settings(ctx); err != nil {
+		return e, next, stored, err
+	}
+	next, more := config.Merge(next, stored)
+	if problems = append(problems, more...); len(problems) > 0 {
+		return e, next, stored, usagef("%s cannot be used:\n%s", file, config.Problems(problems).Error())
+	}
+	return e, next, stored, nil
 }
 
 func (c *cli) readSettings(name string) ([]byte, error) {

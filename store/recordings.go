@@ -87,6 +87,15 @@ func (db *DB) Recordings(ctx context.Context, callID string) ([]RecordingRow, er
 	return db.recordings(ctx, `call_id = ? ORDER BY n`, callID)
 }
 
+// CallsWithRecordings returns up to n ids of calls from before a time that have
+// a complete recording, after an id, in the order of the ids.
+func (db *DB) CallsWithRecordings(ctx context.Context, before time.Time, after string, n int) ([]string, error) {
+	var ids []string
+	err := db.read(ctx, "calls with recordings", &ids, `SELECT DISTINCT r.call_id FROM recordings r JOIN calls c ON c.id = r.call_id
+		WHERE r.state = 'ready' AND c.started_at < ? AND r.call_id > ? ORDER BY r.call_id LIMIT ?`, milli(before), after, n)
+	return ids, err
+}
+
 // SaveRecordings writes down what a look at files showed, and in the same
 // transaction the deliveries that come of it.
 func (db *DB) SaveRecordings(ctx context.Context, rows []RecordingRow, b Batch) error {

@@ -259,6 +259,7 @@ func (a *App) Start() error {
 	a.housework.Go(func() { a.watchSettings(a.work) })
 	a.housework.Go(func() { a.returns.run(a.work) })
 	a.housework.Go(func() { a.recorder.run(a.work) })
+	a.housework.Go(func() { a.recorder.renewals(a.work) })
 	a.housework.Go(func() { a.retention(a.work) })
 	a.housework.Go(func() { a.keepRings(a.work) })
 	a.housework.Go(func() {

@@ -47,8 +47,9 @@ const (
 	rc = "rc"
 )
 
-// openFirm starts it; zone is that of both integrations.
-func openFirm(t *testing.T, zone string, change func(*bridge.Settings)) *firm {
+// openFirm starts it; zone is that of both integrations, wires stand between it
+// and the CRMs.
+func openFirm(t *testing.T, zone string, change func(*bridge.Settings), wires ...func(http.RoundTripper) http.RoundTripper) *firm {
 	t.Helper()
 	f := &firm{t: t, log: &bytes.Buffer{},
 		mega: megaplantest.New(megaplantest.Options{Seed: megaplantest.Seed{Employees: []megaplantest.Employee{
@@ -58,8 +59,11 @@ func openFirm(t *testing.T, zone string, change func(*bridge.Settings)) *firm {
 	cfg := config.Default()
 	cfg.Database = config.Secret("sqlite:" + filepath.Join(t.TempDir(), "callbridge.db"))
 	cfg.TimeZone, cfg.PublicURL = zone, "https://calls.example.ru"
-	a, err := New(t.Context(), Options{Config: cfg, Key: bytes.Repeat([]byte{7}, 32), Log: slog.New(slog.NewTextHandler(f.log, nil)),
-		Transport: hosts{"megaplan.localhost": sandbox.Transport(f.mega), "demo.retailcrm.test": sandbox.Transport(f.retail)}})
+	var wire http.RoundTripper = hosts{"megaplan.localhost": sandbox.Transport(f.mega), "demo.retailcrm.test": sandbox.Transport(f.retail)}
+	for _, w := range wires {
+		wire = w(wire)
+	}
+	a, err := New(t.Context(), Options{Config: cfg, Key: bytes.Repeat([]byte{7}, 32), Log: slog.New(slog.NewTextHandler(f.log, nil)), Transport: wire})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -132,8 +132,11 @@ func (r *recorder) round(ctx context.Context) (time.Duration, error) {
 // catchUp finds calls that ended while nobody waited for their files.
 func (r *recorder) catchUp(ctx context.Context) error {
 	until, err := r.a.db.MissedUntil(ctx)
-	if err != nil || until.IsZero() {
+	if err != nil {
 		return err
+	}
+	if until.IsZero() { // the program has hardly lived yet
+		until = time.Now()
 	}
 	f := store.CallFilter{From: until.Add(-lookBack), Outcome: bridge.Answered, Limit: 1000}
 	for {

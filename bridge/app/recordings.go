@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"callbridge/bridge"
@@ -20,6 +21,19 @@ import (
 // recordingLife is how long a link to a recording works: CRMs play from it
 // months later.
 const recordingLife = 400 * 24 * time.Hour
+
+// linkRenewal is how long before its end a link is renewed.
+const linkRenewal = 30 * 24 * time.Hour
+
+// linkUntil is when a link made now ends: the same for all that are made in
+// one period, so that a repeat finds what it wrote before.
+func linkUntil(ended, now time.Time) time.Time {
+	until := ended.Add(recordingLife)
+	for until.Sub(now) < linkRenewal {
+		until = until.Add(recordingLife)
+	}
+	return until
+}
 
 // recordURL is a signed link to the call's first complete recording, for CRMs.
 // It is "" if there is none yet, or if nobody outside could open it.
@@ -33,7 +47,7 @@ func (a *App) recordURL(c *bridge.Call) string {
 	if n < 0 {
 		return ""
 	}
-	until := c.EndedAt.Add(recordingLife).Unix()
+	until := linkUntil(c.EndedAt.Time, time.Now()).Unix()
 	return fmt.Sprintf("%s/recordings/%s/%d?until=%d&sig=%s", a.cfg.PublicURL, c.ID, n, until, a.sign(c.ID, n, until))
 }
 
@@ -79,7 +93,7 @@ func (a *App) serveRecording(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if time.Now().Unix() > until {
-		http.Error(w, "this link has run out", http.StatusGone)
+		http.Error(w, "This link has run out; the CRM gets a new one while the recording is kept. Sign in to hear it: "+strings.TrimRight(a.cfg.PublicURL, "/")+"/calls/"+call, http.StatusGone)
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), time.Minute)

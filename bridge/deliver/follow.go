@@ -17,7 +17,10 @@ func (j *job) before(ctx context.Context, suffix, object string) (row bridge.Del
 	if err != nil {
 		return row, false, err
 	}
-	made := strings.TrimSuffix(j.row.Action.Key, suffix)
+	made := j.row.Action.Key
+	if i := strings.LastIndex(made, suffix); i >= 0 {
+		made = made[:i] // what comes after tells repetitions apart
+	}
 	for _, r := range rows {
 		switch {
 		case r.Action.Key != made:

@@ -44,6 +44,17 @@ func AttachRecording(call bridge.Action, version int64) bridge.Action {
 		Wanted: true, Reason: because(recordingLate), Version: version}
 }
 
+// RenewRecording gives the CRM of a call a new link, before the one it has runs
+// out. period tells the renewals of one call apart.
+func RenewRecording(call bridge.Action, period string, version int64) bridge.Action {
+	a := AttachRecording(call, version)
+	a.Key += "-" + period
+	a.Reason = because(recordingRenewed)
+	return a
+}
+
+var recordingRenewed = sentence{"the link to the recording is about to run out", "срок ссылки на запись подходит к концу"}
+
 var askedOnCard = sentence{"%s asked for it on the card", "так просил на карточке %s"}
 
 // OnCard is the reason of what an employee asked for on a card.

@@ -68,7 +68,7 @@ var sentences = []sentence{notOurLine, internalUnnamed, popupOff, popupInternal,
 	contactOff, contactInternal, contactWithheld, contactWhen, contactMade, ownerMoves, fieldsWithheld, fieldsOnce, fieldsAlways,
 	historyInternal, historyWanted, communicationsOff, tasksOff, processesOff, ruleNo, ruleInternal, ruleDirection, ruleOutcome, ruleReason,
 	ruleLine, ruleFits, ruleFitsKnown, ruleFitsUnknown, ownerDefault, ownerNobody, ownerCaller, ownerTalked, ownerNamed, ownerAsk,
-	taskCalledBack, taskCameThrough, taskTalkedWith, taskByHand, recordingLate, askedOnCard}
+	taskCalledBack, taskCameThrough, taskTalkedWith, taskByHand, recordingLate, recordingRenewed, askedOnCard}
 
 func because(s sentence, facts ...string) string {
 	if len(facts) == 0 {

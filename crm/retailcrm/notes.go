@@ -27,7 +27,7 @@ const notesPath = "/api/v5/customers/notes"
 func (c *client) CreateNote(ctx context.Context, key crm.Key, n crm.NewNote) (crm.Made, error) {
 	made := crm.Made{URL: c.customerURL(n.Contact)}
 	if key.Look {
-		id, err := c.findNote(ctx, key, n.Contact)
+		id, err := c.findNote(ctx, n.Contact, func(text string) bool { return strings.HasSuffix(strings.TrimSpace(text), key.ID) })
 		if err != nil || id != "" {
 			made.ID, made.Found = id, id != ""
 			return made, err
@@ -57,8 +57,8 @@ func (c *client) postNote(ctx context.Context, n crm.NewNote) (crm.ObjectID, err
 	return crm.ObjectID(ans.ID), err
 }
 
-// findNote looks for the note an earlier attempt made.
-func (c *client) findNote(ctx context.Context, key crm.Key, contact crm.ContactID) (crm.ObjectID, error) {
+// findNote looks for the note an earlier attempt made, by its text.
+func (c *client) findNote(ctx context.Context, contact crm.ContactID, is func(text string) bool) (crm.ObjectID, error) {
 	rows, err := list[struct {
 		ID   crm.Text `json:"id"`
 		Text crm.Text `json:"text"`
@@ -67,7 +67,7 @@ func (c *client) findNote(ctx context.Context, key crm.Key, contact crm.ContactI
 		return "", err
 	}
 	for _, r := range rows {
-		if r.ID != "" && strings.HasSuffix(strings.TrimSpace(string(r.Text)), key.ID) {
+		if r.ID != "" && is(string(r.Text)) {
 			return crm.ObjectID(r.ID), nil
 		}
 	}

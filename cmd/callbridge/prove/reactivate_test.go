@@ -1,12 +1,17 @@
 package prove
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"log/slog"
+	"net/http"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -40,8 +45,7 @@ func TestKeyChangedUnderLoad(t *testing.T) {
 	stop := w.load()
 	w.until("calls are in the CRM", func() bool { return len(w.uploaded()) >= 5 })
 	w.retail.SetKey("another key")
-	w.until("the integration is off", func() bool { return !w.state().Active })
-	first := w.state().FirstRefused
+	w.until("the integration is off", w.off)
 	var from time.Time // since when nobody listens
 	refused := 0
 	for i := range n {
@@ -58,8 +62,13 @@ func TestKeyChangedUnderLoad(t *testing.T) {
 	}
 	pause(300 * time.Millisecond)
 	stop()
-	w.until("calls have ended", w.quiet)
 	w.stop()
+	var first bridge.Time
+	w.store(func(db *store.DB) error {
+		st, err := db.IntegrationState(t.Context(), retailID)
+		first = st.FirstRefused
+		return err
+	})
 	before := len(w.uploaded())
 
 	const days = 2
@@ -70,15 +79,14 @@ func TestKeyChangedUnderLoad(t *testing.T) {
 	w.start()
 	w.ready()
 	w.down = append(w.down, span{from, time.Now()})
-	already := w.held()
+	already := w.in(bridge.Held)
 	stop = w.load()
-	w.until("calls of today are held", func() bool { return w.held() >= already+20 })
+	w.until("calls of today are held", func() bool { return w.in(bridge.Held) >= already+20 })
 	stop()
-	w.until("calls have ended", w.quiet)
 	if tried := w.retail.RequestLog(); len(tried) > 0 {
 		t.Errorf("%d requests were sent to the dead account, such as %s %s", len(tried), tried[0].Method, tried[0].Path)
 	}
-	w.store(func(db *store.DB) error {
+	w.patiently(func(db *store.DB) error {
 		all, _, err := db.Settings(t.Context())
 		if err != nil {
 			return err
@@ -93,10 +101,10 @@ func TestKeyChangedUnderLoad(t *testing.T) {
 		t.Errorf("the first refusal, %v, is not in the window from %v on", at, window)
 	}
 	said := w.command("integrations", "activate", retailID, "--resend")
-	w.until("what was held is delivered", func() bool { return w.open() == 0 })
+	w.until("what was held is delivered", w.settledAll)
 
 	var calls []bridge.Call
-	w.store(func(db *store.DB) (err error) {
+	w.patiently(func(db *store.DB) (err error) {
 		calls, _, err = db.Calls(t.Context(), store.CallFilter{Limit: 10000})
 		return err
 	})
@@ -121,7 +129,7 @@ func TestKeyChangedUnderLoad(t *testing.T) {
 	}
 	// All of it again changes nothing.
 	w.command("resend", "-integration", retailID, "-again")
-	w.until("the repetition is through", func() bool { return w.open() == 0 })
+	w.until("the repetition is through", w.settledAll)
 	if again := len(w.uploaded()); again != len(got) {
 		t.Errorf("sent twice: %d calls instead of %d", again, len(got))
 	}
@@ -173,48 +181,52 @@ func (w *world) refused() (n int) {
 	return n
 }
 
-func (w *world) state() (st store.IntegrationState) {
-	w.t.Helper()
-	w.store(func(db *store.DB) (err error) {
-		st, err = db.IntegrationState(w.t.Context(), retailID)
-		return err
-	})
-	return st
-}
-
-func (w *world) count(of func(store.DeliveryCount) bool) (n int64) {
-	w.t.Helper()
-	w.store(func(db *store.DB) error {
-		counts, err := db.DeliveryCounts(w.t.Context())
-		for _, c := range counts {
-			if c.Integration == retailID && of(c) {
-				n += c.Count
+// gauge reads a metric of the running program, from outside: opening the
+// database again and again would get into its way. Missing is -1.
+func (w *world) gauge(series string) float64 {
+	client := &http.Client{Timeout: 10 * time.Second}
+	defer client.CloseIdleConnections()
+	res, err := client.Get(w.url + "/metrics")
+	if err != nil {
+		return -1
+	}
+	defer func() { _ = res.Body.Close() }()
+	for in := bufio.NewScanner(res.Body); in.Scan(); {
+		if v, ok := strings.CutPrefix(in.Text(), series+" "); ok {
+			if n, err := strconv.ParseFloat(v, 64); err == nil {
+				return n
 			}
 		}
-		return err
-	})
-	return n
+	}
+	return -1
 }
 
-func (w *world) held() int64 {
-	return w.count(func(c store.DeliveryCount) bool { return c.State == bridge.Held })
+func (w *world) off() bool {
+	return w.gauge(`callbridge_integration_held{integration="`+retailID+`"}`) == 1
 }
 
-func (w *world) open() int64 {
-	return w.count(func(c store.DeliveryCount) bool {
-		return c.State == bridge.Waiting || c.State == bridge.Trying || c.State == bridge.Held
-	})
+func (w *world) in(state bridge.DeliveryState) float64 {
+	return w.gauge(fmt.Sprintf(`callbridge_deliveries{integration=%q,state=%q}`, retailID, state))
 }
 
-// quiet says that no call lives.
-func (w *world) quiet() (over bool) {
+func (w *world) settledAll() bool {
+	return w.in(bridge.Waiting) == 0 && w.in(bridge.Trying) == 0 && w.in(bridge.Held) == 0
+}
+
+// patiently opens the database beside the running program; on a slow machine
+// it may be locked for long.
+func (w *world) patiently(do func(*store.DB) error) {
 	w.t.Helper()
-	w.store(func(db *store.DB) error {
-		open, _, err := db.Calls(w.t.Context(), store.CallFilter{Open: true, Limit: 1})
-		over = len(open) == 0
-		return err
+	w.until("the database is free", func() bool {
+		db, err := store.Open(w.t.Context(), w.dsn, w.key, slog.New(slog.DiscardHandler))
+		if err == nil {
+			err = errors.Join(do(db), db.Close())
+		}
+		if err != nil && !strings.Contains(err.Error(), "locked") {
+			w.t.Fatalf("seed %d: %v", w.seed, err)
+		}
+		return err == nil
 	})
-	return over
 }
 
 func (w *world) once(list []sandbox.Object) {
@@ -243,15 +255,19 @@ func (w *world) inOrder(list []sandbox.Object) {
 	}
 }
 
-// command runs the program as an operator does, beside the running one.
-func (w *world) command(args ...string) string {
+// command runs the program as an operator does, beside the running one; if the
+// database was busy for too long, again.
+func (w *world) command(args ...string) (said string) {
 	w.t.Helper()
-	cmd := exec.Command(binary(w.t), append([]string{args[0]}, append(args[1:], "-c", filepath.Join(w.dir, "callbridge.yaml"))...)...)
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		w.t.Fatalf("%s: %v\n%s", strings.Join(args, " "), err, out)
-	}
-	return string(out)
+	w.until(strings.Join(args, " "), func() bool {
+		cmd := exec.Command(binary(w.t), append(args[:len(args):len(args)], "-c", filepath.Join(w.dir, "callbridge.yaml"))...)
+		out, err := cmd.CombinedOutput()
+		if said = string(out); err != nil && !strings.Contains(said, "locked") {
+			w.t.Fatalf("%s: %v\n%s", strings.Join(args, " "), err, out)
+		}
+		return err == nil
+	})
+	return said
 }
 
 // TestMoveBackLeavesNothingInThePresent: what the proof with days rests on.

@@ -218,7 +218,7 @@ func (w *world) until(what string, ok func() bool) {
 	w.t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	late := time.After(90 * time.Second)
+	late := time.After(3 * time.Minute)
 	for !ok() {
 		select {
 		case <-tick.C:

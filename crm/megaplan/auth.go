@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -26,10 +27,19 @@ type kept struct {
 	Refresh string    `json:"refresh,omitempty"`
 	Renew   time.Time `json:"renew,omitzero"` // from then on it is renewed ahead
 	End     time.Time `json:"end,omitzero"`
-	// When is how the account takes the time of a todo, believed until WhenUntil.
-	When      string    `json:"when,omitempty"`
-	WhenUntil time.Time `json:"when_until,omitzero"`
+	// Facts are what was found out about the account, each believed for a day.
+	Facts map[string]fact `json:"facts,omitempty"`
 }
+
+type fact struct {
+	Is    string    `json:"is"`
+	Until time.Time `json:"until"`
+}
+
+const (
+	factWhen = "when" // how the account takes the time of a todo: update, never
+	factOwn  = "own"  // whether it makes a communication of a call by itself: yes, no
+)
 
 // auth gives tokens. They belong to the account: whoever else logs in as the
 // same user at the same address, in this process or another, uses the same
@@ -47,6 +57,7 @@ type auth struct {
 	// waiting ends with the caller's context.
 	turn    chan struct{}
 	now     kept
+	looked  bool  // what the account holds was seen
 	unsaved bool  // now holds tokens that the account has not taken yet
 	refused error // what the last login was refused with, nil if it was not
 
@@ -73,6 +84,7 @@ func newAuth(api *crm.API, env crm.Env, base, user, pass, static string) *auth {
 
 // adopt takes over what the account holds, if it is of the same password.
 func (a *auth) adopt(state []byte) {
+	a.looked = true
 	var stored kept
 	if a.unsaved || json.Unmarshal(state, &stored) != nil || stored.For != a.owner {
 		return
@@ -234,29 +246,38 @@ func (a *auth) save(ctx context.Context) error {
 	return nil
 }
 
-// when returns how the account takes the time of a todo, "" if not known.
-func (a *auth) when(ctx context.Context) string {
+// fact returns what was found out about the account, "" if nothing is known.
+func (a *auth) fact(ctx context.Context, name string) string {
 	if a.lock(ctx) != nil {
 		return ""
 	}
 	defer a.unlock()
-	if !a.env.Now().Before(a.now.WhenUntil) {
+	if !a.looked && a.inTurn(ctx, func() error { return nil }) != nil {
 		return ""
 	}
-	return a.now.When
+	f := a.now.Facts[name]
+	if !a.env.Now().Before(f.Until) {
+		return ""
+	}
+	return f.Is
 }
 
-// learnWhen remembers it for a day.
-func (a *auth) learnWhen(ctx context.Context, how string) {
+// learn remembers it for a day.
+func (a *auth) learn(ctx context.Context, name, is string) {
 	if a.lock(ctx) != nil {
 		return
 	}
 	defer a.unlock()
-	if a.now.When == how && a.env.Now().Add(time.Hour).Before(a.now.WhenUntil) {
+	if f := a.now.Facts[name]; f.Is == is && a.env.Now().Add(time.Hour).Before(f.Until) {
 		return
 	}
 	err := a.inTurn(ctx, func() error {
-		a.now.When, a.now.WhenUntil = how, a.env.Now().Add(24*time.Hour)
+		facts := maps.Clone(a.now.Facts)
+		if facts == nil {
+			facts = map[string]fact{}
+		}
+		facts[name] = fact{is, a.env.Now().Add(24 * time.Hour)}
+		a.now.Facts = facts
 		return a.save(ctx)
 	})
 	if err != nil {

@@ -54,6 +54,8 @@ type todo struct {
 	contact     crm.ContactID
 	kind        string
 	call        string // providerId of the call it is about
+	is          string // id of the todo that is to become this one; "": a new one
+	logged      bool   // Megaplan may have made one for the call by itself
 }
 
 // CreateCommunication writes a todo of the type call, with the client in it (M-4.3).
@@ -62,7 +64,7 @@ func (c *client) CreateCommunication(ctx context.Context, key crm.Key, r crm.Cal
 	if from.IsZero() {
 		from = c.env.Now()
 	}
-	return c.createTodo(ctx, key, todo{op: "create communication", master: masterCall,
+	return c.createTodo(ctx, key, todo{op: "create communication", master: masterCall, logged: true,
 		name: cmp.Or(r.Title, "Звонок "+phone.Format(r.Call.Client, "ru")),
 		text: paragraph(r.Text) + anchor("Запись разговора", r.RecordURL), responsible: responsible,
 		from: from, to: from.Add(max(r.Length, time.Minute)), contact: r.Contact, kind: r.Kind, call: providerID(key)})
@@ -97,6 +99,13 @@ func (c *client) createTodo(ctx context.Context, key crm.Key, t todo) (crm.Made,
 		if id != "" {
 			return crm.Made{ID: crm.ObjectID(id), URL: c.todoURL(id), Found: true}, nil
 		}
+	}
+	if t.logged {
+		id, err := c.ownTodo(ctx, t)
+		if err != nil {
+			return crm.Made{}, err
+		}
+		t.is = id
 	}
 	made, err := c.tryTodo(ctx, key, t, person, false)
 	if err != nil && errors.Is(err, about("category")) {
@@ -135,15 +144,20 @@ func (c *client) tryTodo(ctx context.Context, key crm.Key, t todo, person object
 	how := c.v.Get(fieldWhen)
 	auto := how == "auto"
 	if auto {
-		how = cmp.Or(c.auth.when(ctx), "create")
+		how = cmp.Or(c.auth.fact(ctx, factWhen), "create")
 	}
 	if t.to.IsZero() {
 		how = "never"
 	}
 	body["description"] = t.text + marker(key.ID)
+	path := "/todo"
+	if t.is != "" {
+		// The id belongs into the body, or another todo comes of it (1.6 no. 8).
+		path, body["id"] = "/todo/"+pathID(t.is), t.is
+	}
 	span := intervalTime(t.from.In(c.env.Zone), t.to.In(c.env.Zone))
 	if how == "create" {
-		made, err := c.post(ctx, t.op, "/todo", merged(body, object{"when": span}))
+		made, err := c.post(ctx, t.op, path, merged(body, object{"when": span}))
 		if err == nil || !aboutWhen(err) {
 			return string(made.ID), err
 		}
@@ -153,22 +167,54 @@ func (c *client) tryTodo(ctx context.Context, key crm.Key, t todo, person object
 		zone := func(x time.Time) string { return x.In(c.env.Zone).Format("02.01.2006 15:04") }
 		body["description"] = t.text + paragraph("Время: "+zone(t.from)+" – "+zone(t.to)) + marker(key.ID)
 	}
-	made, err := c.post(ctx, t.op, "/todo", body)
+	made, err := c.post(ctx, t.op, path, body)
 	if err != nil || how != "update" {
 		return string(made.ID), err
 	}
-	// The id belongs into the body, or another todo comes of it (1.6 no. 8).
 	_, err = c.do(ctx, request{op: "set time", method: http.MethodPost, path: "/todo/" + pathID(string(made.ID)),
 		body: object{"contentType": "Todo", "id": string(made.ID), "when": span}}, nil)
 	switch {
 	case err == nil && auto:
-		c.auth.learnWhen(ctx, "update")
+		c.auth.learn(ctx, factWhen, "update")
 	case err != nil && auto && fault.KindOf(err) == fault.Invalid:
-		c.auth.learnWhen(ctx, "never")
+		c.auth.learn(ctx, factWhen, "never")
 	case err != nil:
 		c.env.Log.WarnContext(ctx, "the time of a todo could not be set; it stands in its text", "integration", c.env.Integration, "err", err)
 	}
 	return string(made.ID), nil
+}
+
+// ownTodo returns the communication that Megaplan itself made for the call, ""
+// if it makes none. Nobody knows whether it does (reference, part 9), so one
+// call a day is looked at; where it does, every one.
+func (c *client) ownTodo(ctx context.Context, t todo) (string, error) {
+	call := c.calls.get(t.call)
+	if call == "" || c.auth.fact(ctx, factOwn) == "no" {
+		return "", nil
+	}
+	all, err := list(ctx, c, "find communication of the call", "/callInfo/"+pathID(call)+"/todos", object{"all": true, "fields": []string{"description", "category"}}, 5, func(x callTodo) thing { return x.thing })
+	if k := fault.KindOf(err); err != nil && (k == fault.Gone || k == fault.Forbidden || k == fault.Invalid) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	is, id := "no", ""
+	for _, x := range all {
+		// What a person wrote, and what is ours, is never written over.
+		if k := x.Category.get(); x.Description == "" && string(k.Master) == masterCall {
+			is, id = "yes", string(x.ID)
+			break
+		}
+	}
+	c.auth.learn(ctx, factOwn, is)
+	return id, nil
+}
+
+// callTodo is a todo of a call.
+type callTodo struct {
+	thing
+	Category maybe[category] `json:"category"`
 }
 
 func aboutWhen(err error) bool {

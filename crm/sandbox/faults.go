@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -56,6 +57,16 @@ type rule struct {
 	left  int
 	match string
 	fault Fault
+}
+
+// Query returns the query decoded: for a CRM that takes one JSON object, that
+// object as text.
+func (l Logged) Query() string {
+	text, err := url.QueryUnescape(l.RawQuery)
+	if err != nil {
+		return l.RawQuery
+	}
+	return text
 }
 
 const keptRequests = 10000

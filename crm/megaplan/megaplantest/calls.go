@@ -60,8 +60,27 @@ func (c *call) newCall() (result, *failure) {
 	e, f := c.make("CallInfo")
 	if f == nil {
 		c.s.tell(e, true)
+		if c.s.quirks.CallMakesTodo {
+			c.s.ownTodo(e)
+		}
 	}
 	return result{one: e}, f
+}
+
+// ownTodo is the communication that Megaplan itself may make for a call.
+func (s *Server) ownTodo(e *entity) {
+	t := object{"name": "Звонок", "relations": []any{e.link()}, "responsible": s.me.link(), "status": s.order["TodoStatus"][0].link()}
+	for _, cat := range s.order["TodoCategory"] {
+		if cat.data["masterType"] == "call" {
+			t["category"] = cat.link()
+		}
+	}
+	for _, side := range []string{"fromUser", "toUser"} {
+		if l, _ := e.data[side].(object); slices.Contains(clientTypes, str(l["contentType"])) {
+			t["participants"] = []any{object{"contentType": "Participant", "subject": l, "status": "accepted"}}
+		}
+	}
+	s.insert("Todo", t)
 }
 
 func (c *call) changeCall() (result, *failure) {
@@ -323,6 +342,11 @@ func (c *call) newDeal() (result, *failure) {
 
 // move puts a deal into a state and computes what depends on it.
 func (s *Server) move(deal, state *entity) {
+	step := object{"contentType": "DealStatusHistory", "toStatus": state.link(), "toStatusUpdated": dateTimeOf(s.now()), "toStatusUser": s.me.link()}
+	if was := deal.data["state"]; was != nil {
+		step["fromStatus"], step["fromStatusUpdated"] = was, deal.data["stateTimeUpdated"]
+	}
+	deal.steps = append(deal.steps, step)
 	deal.data["state"], deal.data["result"] = state.link(), state.data["type"]
 	deal.data["stateTimeUpdated"] = dateTimeOf(s.now())
 	next := []any{}
@@ -333,6 +357,55 @@ func (s *Server) move(deal, state *entity) {
 	}
 	deal.data["possibleTransitions"] = next
 	deal.updated = s.now()
+	s.event("on_after_update", deal)
+}
+
+func (c *call) statusHistory() (result, *failure) {
+	deal, f := c.target("Deal")
+	if f != nil {
+		return result{}, f
+	}
+	return result{raw: append([]any{}, deal.steps...)}, nil
+}
+
+func (c *call) auditors() (result, *failure) {
+	deal, f := c.target("Deal")
+	if f != nil {
+		return result{}, f
+	}
+	return result{list: true, many: keep(c.s.order["Employee"], func(e *entity) bool { return refers(deal.data["auditors"], e.link()) })}, nil
+}
+
+func (c *call) addAuditor() (result, *failure) {
+	deal, f := c.target("Deal")
+	if f != nil {
+		return result{}, f
+	}
+	l, problem := link("Employee")(c.s, c.body)
+	if problem != "" {
+		return result{}, invalid("", problem)
+	}
+	list, _ := deal.data["auditors"].([]any)
+	if !refers(list, l) {
+		deal.data["auditors"] = append(list, l)
+	}
+	return result{one: deal}, nil
+}
+
+// dropAuditor takes the id alone: with a content type in the path there is no
+// such route, other than elsewhere in the API.
+func (c *call) dropAuditor() (result, *failure) {
+	deal, f := c.target("Deal")
+	if f != nil {
+		return result{}, f
+	}
+	list, _ := deal.data["auditors"].([]any)
+	gone := object{"contentType": "Employee", "id": c.args[1]}
+	if !refers(list, gone) {
+		return result{}, missing("Employee", c.args[1])
+	}
+	deal.data["auditors"] = slices.DeleteFunc(slices.Clone(list), func(x any) bool { return refers(x, gone) })
+	return result{one: deal}, nil
 }
 
 func (c *call) transition() (result, *failure) {
@@ -345,6 +418,9 @@ func (c *call) transition() (result, *failure) {
 		return result{}, invalid("", problem)
 	}
 	if !refers(deal.data["possibleTransitions"], l) {
+		if c.s.quirks.TransitionInvalid {
+			return result{}, invalid("", "The transition is not possible from this state")
+		}
 		return result{}, forbidden("The transition is not possible from this state")
 	}
 	to, _ := c.s.get("ProgramTransition", str(l.(object)["id"])).data["to"].(object)

@@ -16,6 +16,7 @@ import (
 // call is one request on its way through the fake.
 type call struct {
 	s     *Server
+	rt    *route
 	args  []string // what stood for {…} in the route
 	query object
 	body  any
@@ -132,6 +133,24 @@ func (s *Server) knownField(types []string, name string) bool {
 	return false
 }
 
+// types are the content types an answer may hold, also when it is empty.
+func (c *call) types(res result) []string {
+	var types []string
+	switch {
+	case c.rt != nil && c.rt.list == "*":
+		types = slices.Clone(clientTypes)
+	case c.rt != nil && c.rt.list != "":
+		types = []string{c.rt.list}
+	}
+	for _, e := range res.many {
+		types = append(types, e.ct)
+	}
+	if res.one != nil {
+		types = append(types, res.one.ct)
+	}
+	return types
+}
+
 func (c *call) render(res result, included bool) ([]byte, *failure) {
 	r := &renderer{s: c.s, included: included, met: map[string]bool{}}
 	meta := object{"status": http.StatusOK, "errors": []any{}, "pagination": []any{}}
@@ -141,21 +160,15 @@ func (c *call) render(res result, included bool) ([]byte, *failure) {
 		return nil, f
 	}
 	alone, _ := c.query["onlyRequestedFields"].(bool)
-	types := []string{}
-	for _, e := range res.many {
-		types = append(types, e.ct)
-	}
-	if res.one != nil {
-		types = append(types, res.one.ct)
-	}
+	types := c.types(res)
 	for _, name := range fields {
-		if len(types) > 0 && !c.s.knownField(types, name) {
+		if !c.s.knownField(types, name) {
 			return nil, invalid("fields", fmt.Sprintf("%s have not this fields", types[0]))
 		}
 	}
 	switch {
 	case res.list:
-		page, pagination, f := c.page(res.many)
+		page, pagination, f := c.page(res.many, types)
 		if f != nil {
 			return nil, f
 		}
@@ -196,9 +209,9 @@ func (c *call) render(res result, included bool) ([]byte, *failure) {
 }
 
 // page sorts and cuts a list.
-func (c *call) page(all []*entity) ([]*entity, object, *failure) {
+func (c *call) page(all []*entity, types []string) ([]*entity, object, *failure) {
 	all = slices.Clone(all)
-	if f := c.sort(all); f != nil {
+	if f := c.sort(all, types); f != nil {
 		return nil, nil, f
 	}
 	limit := 100
@@ -222,7 +235,9 @@ func (c *call) page(all []*entity) ([]*entity, object, *failure) {
 		}
 		switch key {
 		case "pageAfter":
-			from = i + 1
+			if from = i + 1; c.s.quirks.PageAfterIncluded {
+				from = i
+			}
 		case "pageBefore":
 			from = max(0, i-limit)
 			limit = min(limit, i)
@@ -251,7 +266,7 @@ func (c *call) position(key string, raw any, all []*entity) (int, *failure) {
 	return i, nil
 }
 
-func (c *call) sort(all []*entity) *failure {
+func (c *call) sort(all []*entity, types []string) *failure {
 	raw, ok := c.query["sortBy"]
 	if !ok {
 		return nil
@@ -267,7 +282,7 @@ func (c *call) sort(all []*entity) *failure {
 		if o["contentType"] != "SortField" || name == "" || !isBool {
 			return invalid("sortBy", "'array' is not assignable to 'SortField[]'")
 		}
-		if len(all) > 0 && !schemas[all[0].ct][name].sortable {
+		if !slices.ContainsFunc(types, func(ct string) bool { return schemas[ct][name].sortable }) {
 			return invalid("sortBy", fmt.Sprintf("field %q is not sortable", name))
 		}
 		slices.SortStableFunc(all, func(a, b *entity) int {
@@ -355,7 +370,8 @@ func (s *Server) term(raw any) (func(*entity) bool, *failure) {
 	allowed := map[string][]string{
 		"FilterTermString": {"equals", "not_equals", "contains", "not_contains", "starts_with"},
 		"FilterTermRef":    {"equals", "not_equals"}, "FilterTermEnum": {"equals", "not_equals"}, "FilterTermBool": {"equals"},
-		"FilterTermDate": {"equals", "not_equals"},
+		"FilterTermDate":   {"equals", "not_equals"},
+		"FilterTermNumber": {"equals", "not_equals", "less", "less_eq", "more", "more_eq", "interval", "one_of", "contains", "not_contains"},
 	}[ct]
 	if !slices.Contains(allowed, comparison) {
 		return nil, invalid("filter", fmt.Sprintf("'%s' with comparison '%s' is not assignable to 'FilterTerm'", ct, comparison))
@@ -383,7 +399,19 @@ func (s *Server) term(raw any) (func(*entity) bool, *failure) {
 			return nil, invalid("filter", "value is not a boolean")
 		}
 		test = func(v any) bool { return v == want }
+	case "FilterTermNumber":
+		within, f := numbers(comparison, t["value"])
+		if f != nil {
+			return nil, f
+		}
+		test = func(v any) bool { x, ok := asNumber(v); return ok && within(x) }
 	case "FilterTermDate":
+		if o, _ := t["value"].(object); o["contentType"] == "FilterTermDateValue" {
+			if f := dateValue(o); f != nil {
+				return nil, f
+			}
+			return nil, nil // its reckoning from today is not imitated
+		}
 		from, to, f := span(t["value"])
 		if f != nil {
 			return nil, f
@@ -400,10 +428,8 @@ func (s *Server) term(raw any) (func(*entity) bool, *failure) {
 		}
 		test = func(v any) bool { return slices.ContainsFunc(items, func(it any) bool { return refers(v, it) }) }
 	}
-	if ct == "FilterTermEnum" || ct == "FilterTermRef" || ct == "FilterTermString" || ct == "FilterTermBool" || ct == "FilterTermDate" {
-		if !s.anyField(field) {
-			return nil, nil
-		}
+	if !s.anyField(field) {
+		return nil, nil
 	}
 	not := strings.HasPrefix(comparison, "not_")
 	return func(e *entity) bool {
@@ -449,6 +475,17 @@ func span(raw any) (from, to time.Time, f *failure) {
 		d, ok := day(o)
 		if ok {
 			return d, d.AddDate(0, 0, 1), nil
+		}
+	case "IntervalTime":
+		at := func(v any) (time.Time, bool) {
+			o, _ := v.(object)
+			x, err := time.Parse(time.RFC3339, str(o["value"]))
+			return x, err == nil && o["contentType"] == "DateTime"
+		}
+		a, ok1 := at(o["from"])
+		b, ok2 := at(o["to"])
+		if ok1 && ok2 {
+			return a, b, nil
 		}
 	case "IntervalDates":
 		a, ok1 := day(o["from"])

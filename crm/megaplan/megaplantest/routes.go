@@ -7,7 +7,10 @@ import (
 	"strings"
 )
 
-var routes = allRoutes()
+// routes is filled in by init: bulk calls find their routes in it again.
+var routes []route
+
+func init() { routes = allRoutes() }
 
 func allRoutes() []route {
 	get, post, del := http.MethodGet, http.MethodPost, http.MethodDelete
@@ -22,6 +25,7 @@ func allRoutes() []route {
 		{post, "/callUserConfig", nil, "", create("CallUserConfig")},
 		{post, "/callUserConfig/{id}", nil, "", update("CallUserConfig")},
 		{get, "/callUserConfig/Employee/{id}", nil, "", (*call).configOf},
+		{del, "/callUserConfig/Employee/{id}", nil, "", (*call).dropConfig},
 		{get, "/integration", nil, "Integration", all("Integration")},
 		{get, "/integration/streams", nil, "", streams},
 		{get, "/integration/{key}", nil, "", (*call).application},
@@ -35,6 +39,10 @@ func allRoutes() []route {
 		{get, "/contractor/{id}/deals", []string{"filters"}, "Deal", (*call).clientDeals},
 		{get, "/contractor/{id}/todos", []string{"finished", "all", "period", "filters", "q"}, "Todo", (*call).clientTodos},
 		{post, "/contractor/{id}/todos", nil, "", (*call).newTodo},
+
+		{post, "/bulk", nil, "", (*call).bulk},
+		{post, "/bulk/getEntitiesByLinks", nil, "", (*call).byLinks},
+		{get, "/attache/shareUrl/{id}", nil, "", (*call).shareURL},
 
 		{post, "/callInfo", nil, "", (*call).newCall},
 		{get, "/callInfo", []string{"filter"}, "CallInfo", all("CallInfo")},
@@ -62,6 +70,10 @@ func allRoutes() []route {
 		{get, "/deal/{id}", nil, "", one("Deal")},
 		{post, "/deal/{id}", nil, "", update("Deal")},
 		{del, "/deal/{id}", nil, "", drop("Deal")},
+		{get, "/deal/{id}/statusHistory", nil, "", (*call).statusHistory},
+		{get, "/deal/{id}/auditors", nil, "Employee", (*call).auditors},
+		{post, "/deal/{id}/auditors", nil, "", (*call).addAuditor},
+		{del, "/deal/{id}/auditors/{id}", nil, "", (*call).dropAuditor},
 		{get, "/deal/lastUsedProgram", nil, "", (*call).lastProgram},
 		{get, "/deal/extraFields", nil, "", (*call).dealFields},
 		{post, "/deal/{id}/applyTransition", nil, "", (*call).transition},
@@ -173,7 +185,16 @@ func (c *call) change(ct string) (*entity, *failure) {
 		return nil, f
 	}
 	e.before, e.data, e.updated = e.data, data, c.s.now()
+	c.s.event("on_after_update", e)
 	return e, nil
+}
+
+func (c *call) dropConfig() (result, *failure) {
+	res, f := c.configOf()
+	if f == nil {
+		c.s.remove(res.one)
+	}
+	return result{}, f
 }
 
 func (c *call) configOf() (result, *failure) {

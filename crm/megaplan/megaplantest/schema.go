@@ -288,6 +288,7 @@ var schemas = map[string]schema{
 	"Integration": {"uuid": {readOnly: true, short: true}, "identifier": {readOnly: true}, "name": {check: text, required: true, short: true}, "description": {check: text},
 		"isEnabled": {readOnly: true, short: true}, "isWidget": {check: boolean, short: true}, "subscribedStreams": {readOnly: true, short: true}, "streamUri": {check: text, short: true},
 		"preferencesUri": {check: text}, "pageUri": {check: text, short: true}, "category": {check: text, short: true}},
+	"File": {"name": {readOnly: true, short: true}, "extension": {readOnly: true, short: true}, "size": {readOnly: true, short: true}, "path": {readOnly: true, short: true}, "mimeType": {readOnly: true, short: true}},
 	"TodoCategory": {"name": {readOnly: true, short: true}, "masterType": {readOnly: true, short: true}},
 	"TodoStatus":   {"name": {readOnly: true, short: true}, "masterType": {readOnly: true, short: true}},
 	"Program": {"name": {readOnly: true, short: true, sortable: true}, "states": {readOnly: true}, "transitions": {readOnly: true}, "triggers": {readOnly: true},
@@ -299,7 +300,7 @@ var schemas = map[string]schema{
 		"contractor": {check: link(clientTypes...), short: true}, "contact": {check: link("ContractorHuman")}, "name": {check: text, short: true, sortable: true},
 		"description": {check: text}, "price": {check: money}, "cost": {check: money}, "tags": {check: anything},
 		"number": {readOnly: true, short: true}, "state": {readOnly: true, short: true}, "result": {readOnly: true}, "stateTimeUpdated": {readOnly: true, sortable: true},
-		"timeCreated": {readOnly: true, sortable: true}, "timeUpdated": {readOnly: true, sortable: true}, "possibleTransitions": {readOnly: true}, "isDropped": {readOnly: true},
+		"timeCreated": {readOnly: true, sortable: true}, "timeUpdated": {readOnly: true, sortable: true}, "possibleTransitions": {readOnly: true}, "isDropped": {readOnly: true}, "auditors": {readOnly: true},
 	},
 	"Comment": {"content": {check: text, required: true, short: true}, "subject": {check: anything, short: true}, "isHidden": {check: boolean}, "owner": {readOnly: true, short: true}, "timeCreated": {readOnly: true, short: true}},
 }

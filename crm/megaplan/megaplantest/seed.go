@@ -150,6 +150,7 @@ func (s *Server) MoveDeal(id, state string) bool {
 }
 
 func (s *Server) remove(e *entity) {
+	s.event("on_after_drop", e)
 	delete(s.byID[e.ct], e.id)
 	s.order[e.ct] = slices.DeleteFunc(s.order[e.ct], func(x *entity) bool { return x == e })
 }

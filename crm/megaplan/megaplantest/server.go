@@ -4,11 +4,12 @@
 // The tests, `callbridge sandbox` and `callbridge demo` use the same one.
 //
 // It covers what a telephone needs: log in, employees, extensions, clients,
-// calls, routing, todos, deals with their schemes, comments. Events to an
-// application, file upload and the bulk calls are not imitated: they answer
-// 404 like any unknown route.
+// calls, routing, todos, deals with their schemes, comments, applications and
+// the events they get, files, bulk calls. What else the real API has answers 404
+// like any unknown route.
 //
-// Where the documentation says nothing, the behaviour is a switch in Quirks.
+// Where the documentation says nothing, the behaviour is a switch in Quirks;
+// OtherReading sets all of them. points_test.go goes through the rules one by one.
 package megaplantest
 
 import (
@@ -52,8 +53,24 @@ type Quirks struct {
 	BareLinks          bool          // related entities are never embedded
 	RouteObject        bool          // callRoute gives employees as one object, as old documents show
 	HiddenFields       []string      // switched off in the account's settings: absent from every answer
+	TransitionInvalid  bool          // an impossible transition answers 422, not 403
+	PageAfterIncluded  bool          // pageAfter gives the named entity again as the first
+	CallMakesTodo      bool          // POST /callInfo makes a communication by itself
+	HooksDouble        bool          // every event comes twice
+	HooksReversed      bool          // events come in the wrong order
+	HookDelay          time.Duration // events come late
+	HookRetries        int           // how often a refused event is repeated
 	SignForbidden      bool          // an unknown sign of a user answers 403, not 404
 	RequiredClient     []string      // fields a client must have: phone, email, or the name of a field
+}
+
+// OtherReading is every quirk at once that does not stand in another's way:
+// where two readings of the real server are possible, the one that is not the
+// default.
+func OtherReading(q *Quirks) {
+	*q = Quirks{RejectWhen: true, TodoLag: 3 * time.Second, TokenRefusal: http.StatusUnauthorized, OAuthRefusal: true, BareLinks: true, RouteObject: true,
+		TransitionInvalid: true, PageAfterIncluded: true, CallMakesTodo: true, SignForbidden: true,
+		HooksDouble: true, HooksReversed: true, HookDelay: time.Second, HookRetries: 2}
 }
 
 // Server is the imitation. It is safe for concurrent use.
@@ -78,6 +95,9 @@ type Server struct {
 	fields   map[string][]Field
 	widget   []WidgetEvent
 	seeded   map[*entity]bool
+	planting bool
+	hooks    []Hook
+	content  map[string][]byte // of files
 	signs    map[string]string // of users who opened an application's page
 }
 
@@ -116,7 +136,10 @@ func (s *Server) clear() {
 	s.byID, s.order, s.nextID = map[string]map[string]*entity{}, map[string][]*entity{}, map[string]int{}
 	s.fields, s.widget = map[string][]Field{}, nil
 	s.seeded, s.signs = map[*entity]bool{}, map[string]string{}
+	s.hooks, s.content = nil, map[string][]byte{}
+	s.planting = true
 	s.plant(s.opts.Seed)
+	s.planting = false
 	for _, all := range s.order {
 		for _, e := range all {
 			s.seeded[e] = true
@@ -265,7 +288,16 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 		s.token(w, r, body)
 		return
 	}
-	out, f := s.answer(r, body)
+	if s.attached(w, r) {
+		return
+	}
+	var out []byte
+	var f *failure
+	if strings.TrimSuffix(r.URL.Path, "/") == filePath {
+		out, f = s.upload(r, body)
+	} else {
+		out, f = s.answer(r, body)
+	}
 	if f != nil {
 		w.WriteHeader(f.status)
 		if f.status == http.StatusUnauthorized && s.quirks.OAuthRefusal {
@@ -294,19 +326,28 @@ func (s *Server) answer(r *http.Request, body []byte) ([]byte, *failure) {
 	if part, _, _ := strings.Cut(path[1:], "/"); s.denied[part] {
 		return nil, forbidden("No act_view rights for " + part)
 	}
-	rt, args, f := find(r.Method, path)
-	if f != nil {
+	if _, _, f := find(r.Method, path); f != nil {
 		return nil, f
 	}
-	c := &call{s: s, args: args, query: q}
+	var v any
 	if r.Method == http.MethodPost {
 		if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind != "application/json" {
 			return nil, invalid("", "Content-Type is not application/json")
 		}
-		if c.body, f = parseJSON(body); f != nil {
+		if v, f = parseJSON(body); f != nil {
 			return nil, f
 		}
 	}
+	return s.run(r.Method, path, q, v, r.Header.Get("X-Use-Included-Response") == "true")
+}
+
+// run carries out a call of somebody who may make it.
+func (s *Server) run(method, path string, q object, body any, included bool) ([]byte, *failure) {
+	rt, args, f := find(method, path)
+	if f != nil {
+		return nil, f
+	}
+	c := &call{s: s, rt: rt, args: args, query: q, body: body}
 	if f := c.checkQuery(rt); f != nil {
 		return nil, f
 	}
@@ -314,7 +355,7 @@ func (s *Server) answer(r *http.Request, body []byte) ([]byte, *failure) {
 	if f != nil {
 		return nil, f
 	}
-	return c.render(res, r.Header.Get("X-Use-Included-Response") == "true")
+	return c.render(res, included)
 }
 
 // parseQuery reads the query, which is one JSON object: ?limit=10 must fail.

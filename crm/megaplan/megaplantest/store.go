@@ -15,6 +15,7 @@ type entity struct {
 	data    object
 	created time.Time
 	updated time.Time
+	steps   []any  // of a deal through its states
 	before  object // what a reader who comes too early still sees (quirk 9)
 }
 
@@ -48,6 +49,7 @@ func (s *Server) insert(ct string, data object) *entity {
 	}
 	s.byID[ct][e.id] = e
 	s.order[ct] = append(s.order[ct], e)
+	s.event("on_after_create", e)
 	return e
 }
 

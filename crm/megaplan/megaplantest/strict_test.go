@@ -55,7 +55,7 @@ func TestRefusals(t *testing.T) {
 		{"query of keys", "GET", "/api/v3/employee?limit=10", "", 422, "JSON object"},
 		{"unknown query key", "GET", query("/todo", `{"from":1}`), "", 422, `There is extra field "from"`},
 		{"employee filter by department", "GET", query("/employee", `{"department":1}`), "", 422, "department"},
-		{"unknown field asked", "GET", query("/deal", `{"fields":["deadline"]}`), "", 200, ""}, // no deals yet
+		{"unknown field asked", "GET", query("/deal", `{"fields":["deadline"]}`), "", 422, "have not this fields"},
 		{"unknown field of employee", "GET", query("/employee", `{"fields":["salary"]}`), "", 422, "have not this fields"},
 		{"limit 0", "GET", query("/employee", `{"limit":0}`), "", 422, "limit"},
 		{"limit as text", "GET", query("/employee", `{"limit":"10"}`), "", 422, "limit"},

@@ -158,6 +158,9 @@ type ProcessRule struct {
 	Text        string `yaml:"text,omitempty" json:"text,omitempty"`
 	// AttachOpen uses an open process of the same scheme instead of a new one (decision 9).
 	AttachOpen bool `yaml:"attach_open,omitempty" json:"attach_open,omitempty"`
+	// Fields passes our values into fields of the process or order (R-10); Update
+	// means nothing here.
+	Fields []FieldRule `yaml:"fields,omitempty" json:"fields,omitempty"`
 }
 
 // ClickToCall are the settings M-5.1 and M-5.2.

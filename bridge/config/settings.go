@@ -138,20 +138,7 @@ func (c *checker) calls(path string, r *bridge.CallRules) {
 		r.Contact.Responsible = c.responsible(path+".contact.responsible", r.Contact.Responsible)
 		c.template(path+".contact.name", r.Contact.Name)
 	}
-	seen := map[string]string{}
-	for i, f := range r.Fields {
-		at := fmt.Sprintf("%s.fields[%d]", path, i)
-		if f.CRM == "" {
-			c.add(at+".crm", "is missing: the name of the CRM's field")
-		}
-		c.unique(seen, at+".crm", f.CRM)
-		if err := rules.CheckField(f.From); err != nil {
-			c.add(at+".from", "%v", err)
-		}
-		if f.Update != "" {
-			c.oneOf(at+".update", f.Update, rules.UpdateAlways)
-		}
-	}
+	c.fields(path+".fields", r.Fields)
 	for i := range r.Communications {
 		c.rule(fmt.Sprintf("%s.communications[%d]", path, i), &r.Communications[i])
 	}
@@ -172,6 +159,24 @@ func (c *checker) calls(path string, r *bridge.CallRules) {
 		p.Responsible = c.responsible(at+".responsible", p.Responsible)
 		c.template(at+".title", p.Title)
 		c.template(at+".text", p.Text)
+		c.fields(at+".fields", p.Fields)
+	}
+}
+
+func (c *checker) fields(path string, list []bridge.FieldRule) {
+	seen := map[string]string{}
+	for i, f := range list {
+		at := fmt.Sprintf("%s[%d]", path, i)
+		if f.CRM == "" {
+			c.add(at+".crm", "is missing: the name of the CRM's field")
+		}
+		c.unique(seen, at+".crm", f.CRM)
+		if err := rules.CheckField(f.From); err != nil {
+			c.add(at+".from", "%v", err)
+		}
+		if f.Update != "" {
+			c.oneOf(at+".update", f.Update, rules.UpdateAlways)
+		}
 	}
 }
 

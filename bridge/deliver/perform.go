@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -369,6 +370,7 @@ func (j *job) process(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	maps.DeleteFunc(fields, func(_, v string) bool { return v == "" })
 	rec := j.record()
 	return j.keep(dm.CreateDeal(ctx, j.key(), crm.NewDeal{Title: title, Text: text, Pipeline: a.Scheme, Responsible: who,
 		Contact: j.entry.Contact.ID, ContactKind: j.entry.Contact.Kind, ContactName: j.entry.Contact.Name,

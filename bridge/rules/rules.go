@@ -222,11 +222,16 @@ func (p *planner) fields() {
 }
 
 func (p *planner) allFields() map[string]string {
-	if len(p.in.Calls.Fields) == 0 {
+	return templatesOf(p.in.Calls.Fields)
+}
+
+// templatesOf is what goes into which field of the CRM; nil for no rules.
+func templatesOf(rules []bridge.FieldRule) map[string]string {
+	if len(rules) == 0 {
 		return nil
 	}
 	all := map[string]string{}
-	for _, f := range p.in.Calls.Fields {
+	for _, f := range rules {
 		all[f.CRM] = fieldTemplate(f.From)
 	}
 	return all
@@ -316,6 +321,7 @@ func (p *planner) processes() {
 			continue
 		}
 		a.Responsible, a.Title, a.Text, a.Scheme, a.AttachOpen = r.Responsible, r.Title, r.Text, r.Scheme, r.AttachOpen
+		a.Fields = templatesOf(r.Fields)
 		p.fill(a)
 	}
 }

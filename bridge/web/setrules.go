@@ -39,6 +39,7 @@ type ruleRow struct {
 	Title       string
 	Scheme      string
 	Attach      bool
+	Fields      string
 	Sentence    string
 }
 
@@ -189,9 +190,29 @@ func readRules(r *http.Request, v *rulesForm) bridge.CallRules {
 		}
 		p.Responsible, p.Title = form.Get(name+".responsible"), strings.TrimSpace(form.Get(name+".title"))
 		p.Scheme, p.AttachOpen = strings.TrimSpace(form.Get(name+".scheme")), form.Get(name+".attach_open") != ""
+		p.Fields = readFields(form.Get(name + ".fields"))
 		out.Processes = append(out.Processes, p)
 	}
 	return out
+}
+
+// readFields reads "utm_source = source.utm_source, line = line.name".
+func readFields(text string) (out []bridge.FieldRule) {
+	for part := range strings.SplitSeq(text, ",") {
+		if part = strings.TrimSpace(part); part != "" {
+			to, from, _ := strings.Cut(part, "=")
+			out = append(out, bridge.FieldRule{CRM: strings.TrimSpace(to), From: strings.TrimSpace(from)})
+		}
+	}
+	return out
+}
+
+func showFields(list []bridge.FieldRule) string {
+	parts := make([]string, len(list))
+	for i, f := range list {
+		parts[i] = f.CRM + " = " + f.From
+	}
+	return strings.Join(parts, ", ")
 }
 
 // rows bounds how many rows a form may say it has.
@@ -248,7 +269,7 @@ func (v *rulesForm) show(l lang) {
 	processes := ruleList{Name: "processes"}
 	for i, r := range c.Processes {
 		processes.Rows = append(processes.Rows, ruleRow{Name: fmt.Sprintf("processes[%d]", i), Rule: r.CallRule, Responsible: r.Responsible, Title: r.Title, Scheme: r.Scheme,
-			Attach: r.AttachOpen, Sentence: l.sentence(r.CallRule, l.t("set.to.processes")+" → "+rules.ResponsibleWord(orDefault(r.Responsible), string(l)))})
+			Attach: r.AttachOpen, Fields: showFields(r.Fields), Sentence: l.sentence(r.CallRule, l.t("set.to.processes")+" → "+rules.ResponsibleWord(orDefault(r.Responsible), string(l)))})
 	}
 	v.Lists = []ruleList{comm, tasks, processes}
 	for i := range v.Lists {

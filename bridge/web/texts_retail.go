@@ -30,6 +30,7 @@ var retailTexts = map[string][2]string{
 	"audit.retry":                {"Доставки повторены", "Deliveries retried"},
 	"audit.skip":                 {"Доставки сняты", "Deliveries skipped"},
 	"audit.repair":               {"Доставка исправлена", "Delivery corrected"},
+	"set.process.fields":         {"Поля процесса или заказа: поле CRM = значение, через запятую", "Fields of the process or order: CRM field = value, with commas"},
 	"staff.group":                {"Предлагаются только работающие пользователи группы", "Only active users of this group are offered:"},
 	"staff.link":                 {"Внутренний номер у нас", "Extension here"},
 	"staff.link.none":            {"не связан", "not joined"},

@@ -130,9 +130,7 @@ func (c *client) CreateContact(ctx context.Context, key crm.Key, nc crm.NewConta
 	if err := fill(doc, customerFields, nc.Fields); err != nil {
 		return crm.Contact{}, invalid(op, "%v", err)
 	}
-	if src := source(nc.Source); src != nil {
-		doc["source"] = src
-	}
+	addSource(doc, nc.Source)
 	var ans struct {
 		ID crm.Text `json:"id"`
 	}

@@ -2,6 +2,7 @@ package retailcrm
 
 import (
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 )
@@ -54,6 +55,18 @@ func fill(doc map[string]any, own map[string]fieldKind, values map[string]string
 		doc["customFields"] = custom
 	}
 	return nil
+}
+
+// addSource puts the marks of where a client came from into the source; what a
+// rule has put there itself goes first.
+func addSource(doc map[string]any, utm map[string]string) {
+	src := source(utm)
+	if src == nil {
+		return
+	}
+	own, _ := doc["source"].(map[string]string)
+	maps.Copy(src, own)
+	doc["source"] = src
 }
 
 func (k fieldKind) read(s string) (any, error) {

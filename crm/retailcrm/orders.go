@@ -141,9 +141,7 @@ func (c *client) CreateDeal(ctx context.Context, key crm.Key, d crm.NewDeal) (cr
 	if err := fill(doc, orderFields, d.Fields); err != nil {
 		return crm.Made{}, invalid(op, "%v", err)
 	}
-	if src := source(d.Source); src != nil {
-		doc["source"] = src
-	}
+	addSource(doc, d.Source)
 	var ans struct {
 		ID crm.Text `json:"id"`
 	}

@@ -93,6 +93,8 @@ const (
 	// hangupLimit how old the end of a call that takes it away again.
 	popupLimit  = 90 * time.Second
 	hangupLimit = 10 * time.Minute
+	// lookedUp is how long what a card's look found need not be asked again.
+	lookedUp = time.Minute
 	// bookAge is how long a found contact is trusted without asking again.
 	bookAge = 12 * time.Hour
 )

@@ -185,11 +185,15 @@ func (j *job) contact(ctx context.Context) error {
 	if j.call.Client == "" {
 		return j.skip("the number is withheld or no public one: there is nothing to make a contact of")
 	}
-	// Always a fresh look: nobody else makes contacts of this number for us
-	// meanwhile, since the rows of one client run one at a time (F-5, D-20).
-	entry, err := j.t.Book.Find(ctx, j.call.Client, 0)
-	if err != nil {
-		return err
+	// One is made only after a fresh look: nobody else makes contacts of this
+	// number for us meanwhile, since the rows of one client run one at a time
+	// (F-5, D-20). One that the card's look found a moment ago is there.
+	entry, ok := j.t.Book.Known(ctx, j.call.Client)
+	if !ok || !entry.Found() || j.w.now().Sub(entry.At) > lookedUp {
+		var err error
+		if entry, err = j.t.Book.Find(ctx, j.call.Client, 0); err != nil {
+			return err
+		}
 	}
 	j.entry = entry
 	if entry.Found() {

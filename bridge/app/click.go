@@ -64,7 +64,11 @@ func (a *App) Dial(ctx context.Context, c web.Click) (web.Dialled, error) {
 			err = &pbx.Refusal{Code: code, Text: text}
 		}
 	}
-	if ferr := a.db.FinishClick(octx, c.RequestID, id, code, text); ferr != nil {
+	// The order may have used up its time; what became of it is stored all the
+	// same, else a repeat would be answered as if the phone rang.
+	fctx, done := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer done()
+	if ferr := a.db.FinishClick(fctx, c.RequestID, id, code, text); ferr != nil {
 		a.log.Error("the result of a click could not be stored", "err", ferr)
 	}
 	if err != nil {

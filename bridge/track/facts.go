@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"time"
 
 	"callbridge/bridge"
 )
@@ -97,7 +98,7 @@ type channel struct {
 	unseen     bool        // its end stands in the PBX's call log only
 	held       bool
 	holds      int
-	left       bool // its phone handed the call over
+	left       bridge.Time // its phone handed the call over; zero: it did not
 	voicemail  bool
 }
 
@@ -271,10 +272,10 @@ func (f *facts) add(e *bridge.Event) {
 		if leg == nil || e.Result == bridge.TransferFailed {
 			break
 		}
-		leg.left = true
+		earliest(&leg.left, e.At)
 		if len(e.More) > 0 {
 			if second := f.find(e.More[0].ID); second != nil {
-				second.left = true
+				earliest(&second.left, e.At)
 			}
 		}
 		f.transfers = append(f.transfers, e)
@@ -342,9 +343,13 @@ func (f *facts) dial(e *bridge.Event, leg, peer *channel) {
 		earliest(&peer.answer, e.At)
 		latest(&f.positive, e.At)
 	case bridge.DialEnded:
-		// A queue tells the end of a loser twice.
-		if peer.dialEnd.IsZero() {
+		// A queue tells the end of a loser twice: of one that rang too long as
+		// not answered and as cancelled, in the same moment.
+		switch {
+		case peer.dialEnd.IsZero():
 			peer.dialEnd, peer.dialResult = e.At, e.Result
+		case e.Result == bridge.DialNoAnswer && peer.dialResult == bridge.DialCancelled && e.At.Sub(peer.dialEnd) < 100*time.Millisecond:
+			peer.dialResult = e.Result
 		}
 	}
 }

@@ -34,8 +34,12 @@ func (r *reducer) fillLegs(call *bridge.Call, root *channel, endedAt bridge.Time
 				if c == root { // click-to-call: the phone waited for the client
 					latest(&from, call.AnsweredAt)
 				}
-				if (c != root || !call.AnsweredAt.IsZero()) && !from.After(l.EndAt.Time) {
-					l.TalkMS = span(from, l.EndAt)
+				to := l.EndAt
+				if !c.left.IsZero() && c.left.Before(to.Time) {
+					to = c.left // from then on the other talked
+				}
+				if (c != root || !call.AnsweredAt.IsZero()) && !from.After(to.Time) {
+					l.TalkMS = span(from, to)
 				}
 			}
 		}

@@ -102,6 +102,8 @@ func (r *reducer) unknown(call *bridge.Call, root *channel, lost bool) []string 
 	}
 	if r.handedOver(call, root) {
 		say("transfers")
+		say("legs") // until when the one before talked to the client
+		say("longest_talked")
 	}
 	slices.Sort(out)
 	return out

@@ -110,6 +110,8 @@ func (r *reducer) missed(call *bridge.Call, root *channel) (bridge.Reason, int) 
 		switch reason := causeReason(root.cause); {
 		case root.cause == 21:
 			return bridge.BlockedByPBX, root.cause
+		case root.cause == 3:
+			return bridge.Unavailable, root.cause // no way to a phone of ours, such as one that is not registered
 		case reason != "":
 			return reason, root.cause
 		case root.up:
@@ -241,12 +243,12 @@ func (r *reducer) hungUpBy(call *bridge.Call, root *channel, answered bool) brid
 		}
 	}
 	consider(root)
-	if root.left || first != nil && root.ext != "" && root.hang.Before(r.f.positive.Time) {
+	if !root.left.IsZero() || first != nil && root.ext != "" && root.hang.Before(r.f.positive.Time) {
 		first = nil // an employee who handed the call over did not end it
 	}
 	for _, l := range r.legs {
 		switch {
-		case l == root || l.left || l.answer.IsZero():
+		case l == root || !l.left.IsZero() || l.answer.IsZero():
 		case l.trunk != "" || !l.hang.Before(r.f.positive.Time):
 			consider(l)
 		}
@@ -266,7 +268,7 @@ func (r *reducer) hungUpBy(call *bridge.Call, root *channel, answered bool) brid
 	// The last of those who were called may have refused.
 	var last *channel
 	for _, l := range r.legs {
-		if last == nil || l.over().After(last.over().Time) {
+		if l != root && (last == nil || l.over().After(last.over().Time)) {
 			last = l
 		}
 	}
@@ -276,12 +278,13 @@ func (r *reducer) hungUpBy(call *bridge.Call, root *channel, answered bool) brid
 		}
 		return bridge.ByPBX
 	}
-	if last.hang.IsZero() {
-		// A phone that says busy, declines, or is not to be disturbed.
-		if last.cause != 17 && last.cause != 21 && (last.ext == "" || last.cause != 19 || !last.ring.IsZero()) {
+	switch {
+	case last.cause == 17, last.cause == 21: // busy, declined: that is who refused, whatever else was seen
+	case last.hang.IsZero():
+		if last.ext == "" || last.cause != 19 || !last.ring.IsZero() { // a phone that is not to be disturbed
 			return bridge.ByPBX
 		}
-	} else if last.hang.Before(r.f.positive.Time) {
+	case last.hang.Before(r.f.positive.Time):
 		return bridge.ByPBX
 	}
 	if last.trunk != "" && call.Reason != bridge.Busy && call.Reason != bridge.Rejected {

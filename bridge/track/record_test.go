@@ -101,7 +101,7 @@ func TestUnknownIsNamed(t *testing.T) {
 	s.at(4000).gone("p.2", 16).dialled("t.1", "p.3", "103", "103").dial(bridge.DialRinging, "t.1", "p.3")
 	s.at(6000).dial(bridge.DialAnswered, "t.1", "p.3")
 	s.at(8000).gone("t.1", 16).gone("p.3", 16)
-	if c := s.one(t); !slices.Equal(c.Unknown, []string{"hung_up_by", "recordings", "transfers"}) || c.HungUpBy != "" {
+	if c := s.one(t); !slices.Equal(c.Unknown, []string{"hung_up_by", "legs", "longest_talked", "recordings", "transfers"}) || c.HungUpBy != "" {
 		t.Errorf("unknown %v, hung up by %q", c.Unknown, c.HungUpBy)
 	}
 }

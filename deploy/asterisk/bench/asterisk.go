@@ -36,6 +36,7 @@ res_pjsip_endpoint_identifier_ip res_pjsip_endpoint_identifier_user res_pjsip_he
 res_pjsip_refer res_pjsip_registrar res_pjsip_rfc3326 res_pjsip_sdp_rtp chan_pjsip chan_bridge_media
 bridge_builtin_features bridge_builtin_interval_features bridge_holding bridge_native_rtp bridge_simple bridge_softmix
 codec_alaw codec_ulaw codec_resample codec_gsm format_pcm format_gsm format_sln format_wav
+res_parking app_voicemail app_directed_pickup
 pbx_config app_channelredirect app_dial app_exec app_mixmonitor app_playback app_queue app_stack app_userevent app_verbose app_cdr
 func_callerid func_cdr func_channel func_cut func_devstate func_dialplan func_env func_global func_hangupcause
 func_logic func_strings func_timeout func_uri res_curl func_curl
@@ -44,7 +45,7 @@ res_cdrel_custom cdr_custom res_clioriginate`
 // render writes Asterisk's configuration: the bench's own files and the
 // samples, changed only where they say that operators change them.
 func (b *Bench) render() error {
-	for _, dir := range []string{"etc", "run", "log/cdr-custom", "lib/keys", "cache", "spool/recording", "spool/monitor", "spool/tmp"} {
+	for _, dir := range []string{"etc", "run", "log/cdr-custom", "lib/keys", "cache", "spool/recording", "spool/voicemail", "spool/monitor", "spool/tmp"} {
 		if err := os.MkdirAll(b.host(dir), 0o755); err != nil {
 			return err
 		}
@@ -54,8 +55,8 @@ func (b *Bench) render() error {
 		return err
 	}
 	values := map[string]any{
-		"Dir": b.dir, "IP": b.ip, "SIPPort": sipPort, "TrunkIP": b.trunkIP, "TrunkPort": trunkPort,
-		"RingTime": 4, "Phones": []string{"101", "102", "103", "104"}, "PhonePort": b.phonePort,
+		"Dir": b.dir, "IP": b.ip, "SIPPort": sipPort, "TrunkIP": b.trunkIP, "TrunkPort": trunkPort, "Trunk": TrunkOf,
+		"RingTime": 4, "Slots": slots(), "Numbers": []int{1, 2, 3, 4}, "Phone": Extension, "PhonePort": b.phonePort,
 		"Modules": strings.TrimPrefix(filepath.Dir(files[0]), b.chroot), "ModuleFiles": names(files),
 	}
 	all, err := template.ParseFS(etc, "etc/*.conf")
@@ -72,9 +73,10 @@ func (b *Bench) render() error {
 		}
 	}
 	changes := map[string][]string{
-		"ari.conf":                   {"password = change-me", "password = " + b.Password},
-		"http.conf":                  {"bindaddr = 127.0.0.1", "bindaddr = " + b.ip},
-		"extensions_callbridge.conf": {"Set(CB_RING=45)", "Set(CB_RING=4)"},
+		"ari.conf":  {"password = change-me", "password = " + b.Password},
+		"http.conf": {"bindaddr = 127.0.0.1", "bindaddr = " + b.ip.String()},
+		// The trunk of the slot whose phone it is.
+		"extensions_callbridge.conf": {"Set(CB_RING=45)", "Set(CB_RING=4)", "Set(CB_TRUNK=trunk)", "Set(CB_TRUNK=${TRUNK})"},
 	}
 	return fs.WalkDir(asterisk.Samples, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
@@ -84,13 +86,22 @@ func (b *Bench) render() error {
 		if err != nil {
 			return err
 		}
-		change := changes[name]
-		if bytes.Count(text, []byte(change[0])) != 1 {
-			return fmt.Errorf("sample %s must have %q once", name, change[0])
+		for change := range slices.Chunk(changes[name], 2) {
+			if bytes.Count(text, []byte(change[0])) != 1 {
+				return fmt.Errorf("sample %s must have %q once", name, change[0])
+			}
+			text = bytes.Replace(text, []byte(change[0]), []byte(change[1]), 1)
 		}
-		text = bytes.Replace(text, []byte(change[0]), []byte(change[1]), 1)
 		return os.WriteFile(b.host(path.Join("etc", name)), text, 0o644)
 	})
+}
+
+func slots() []int {
+	out := make([]int, Slots)
+	for i := range out {
+		out[i] = i
+	}
+	return out
 }
 
 // moduleFiles returns the paths of those modules that this Asterisk has.

@@ -22,7 +22,7 @@ import (
 )
 
 // The numbers of the bench. The company has the phones 101 to 104, and 105,
-// which is known but never registered.
+// which is known but never registered; for other slots see Slots.
 const (
 	MainLine  = "74951234567" // asks Callbridge whom to ring, else 101; also the number clients see
 	GroupLine = "78005553535" // 101 and 102 ring together
@@ -30,8 +30,32 @@ const (
 	HTTPLine  = "74957654326" // asks Callbridge over HTTP whom to ring, else 101
 	DNDLine   = "74957654325" // 101, or 102 while 101 is not to be disturbed
 	BlockLine = "74957654323" // the PBX refuses the call
+	MenuLine  = "74957654322" // the PBX answers: 1 for a second menu, in it 2 for 103
+	AfterLine = "74957654324" // 101, then 102
+	LocalLine = "74957654327" // 101 and 102 ring together, through helpers of the PBX
+	TurnLine  = "74957654328" // a queue: 101, then 102, and so on
+	VoiceLine = "74957654329" // 101, then the voice mail
+	GoneLine  = "74957654330" // 105, a phone that is not there
+	DeadLine  = "74957654331" // 104, of which the PBX does not know that it is not there
+	ParkExten = "700"         // whoever is sent there waits at 701
 	Client    = "79161234567" // who calls, unless Options say otherwise
 )
+
+// Slots is how many companies one bench is: each has phones and a provider of
+// its own, so that calls of several scenarios do not meet. The phones of slot
+// 2 are 121 to 125, its provider is trunk2.
+const Slots = 6
+
+// Extension is phone n (1 to 5) of a slot.
+func Extension(slot, n int) string { return fmt.Sprintf("1%d%d", slot, n) }
+
+// TrunkOf is the PJSIP endpoint of a slot's provider.
+func TrunkOf(slot int) string {
+	if slot == 0 {
+		return "trunk"
+	}
+	return fmt.Sprintf("trunk%d", slot)
+}
 
 const (
 	sipPort   = 5060
@@ -52,10 +76,10 @@ type Bench struct {
 	// CDR is the PBX's own call log (columns: etc/cdr_custom.conf).
 	CDR string
 
-	ip, trunkIP string
-	chroot      string // folder of the small Debian
-	dir         string // this bench's files, as seen inside the chroot
-	asterisk    *process
+	ip       netip.Addr
+	chroot   string // folder of the small Debian
+	dir      string // this bench's files, as seen inside the chroot
+	asterisk *process
 
 	mu    sync.Mutex
 	media int // next free UDP port for a party's sound
@@ -101,8 +125,8 @@ func newBench(chroot string) (*Bench, error) {
 		User: "callbridge", Password: "bench-secret", App: "callbridge", Trunk: "trunk",
 		Recordings: filepath.Join(home, "spool/recording"),
 		CDR:        filepath.Join(home, "log/cdr-custom/Master.csv"),
-		ip:         ip.String(), trunkIP: ip.Next().String(),
-		chroot: chroot, dir: dir, media: 30000,
+		ip:         ip,
+		chroot:     chroot, dir: dir, media: 30000,
 	}
 	if err := b.render(); err != nil {
 		_ = os.RemoveAll(home)
@@ -114,14 +138,23 @@ func newBench(chroot string) (*Bench, error) {
 // host is a path of this bench as seen outside the chroot.
 func (b *Bench) host(path string) string { return filepath.Join(b.chroot, b.dir, path) }
 
+// trunkIP is the address of a slot's provider.
+func (b *Bench) trunkIP(slot int) string {
+	ip := b.ip
+	for range slot + 1 {
+		ip = ip.Next()
+	}
+	return ip.String()
+}
+
 // phonePort is where a phone listens.
 func (b *Bench) phonePort(extension string) int {
 	n, _ := strconv.Atoi(extension)
 	return phoneBase + n
 }
 
-// freeNet finds a pair of loopback addresses (x.1 for Asterisk and the phones,
-// x.2 for the provider) on which nobody has Asterisk's ports.
+// freeNet finds loopback addresses (x.1 for Asterisk and the phones, those
+// after it for the providers) on which nobody has Asterisk's ports.
 func freeNet() (netip.Addr, error) {
 	for try := range 200 {
 		n := os.Getpid() + try*31

@@ -55,7 +55,7 @@ func (b *Bench) Load(t testing.TB, line string, rate float64, calls int, o Optio
 	if err := os.WriteFile(numbers, []byte(list.String()), 0o600); err != nil {
 		t.Fatalf("bench: load: %v", err)
 	}
-	phone, client := b.phone("101", "answers", o), b.client(line, "talks", o)
+	phone, client := b.phone(1, "answers", o), b.client(line, "talks", o)
 	phone.many, client.many = &many{calls: calls}, &many{calls: calls, rate: rate, numbers: numbers}
 	client.user = "[field0]"
 	p.parties = []party{phone, client}

@@ -30,6 +30,7 @@ type Options struct {
 	Line   string        // the number the client dials; default the scenario's
 	Ring   time.Duration // how long phones ring before they answer; default 1 s (4 s at most)
 	Talk   time.Duration // how long the parties talk, or a caller waits before he gives up; default 1 s
+	Slot   int           // whose phones and provider take part; default the first
 }
 
 // party is one SIPp process: a caller or somebody who is called.
@@ -40,10 +41,15 @@ type party struct {
 	user string // its number: extension, client's number, or the trunk
 
 	ip      string
+	slot    int
 	port    int    // 0: any
 	number  string // dialled, or the target of a transfer
 	display string
-	code    int // SIP status it refuses with, or expects
+	from    string        // the whole From of a caller who does not say who he is
+	digits  string        // pressed before the talk
+	calls   int           // it takes so many; default one
+	after   time.Duration // it joins so much later than the one before
+	code    int           // SIP status it refuses with, or expects; 0: any refusal
 	many    *many
 	ring    time.Duration
 	talk    time.Duration
@@ -52,94 +58,29 @@ type party struct {
 // scenario lays out the parties of one call; those who are called first.
 type scenario func(b *Bench, o Options) []party
 
-// scenarios of the bench, named as the recorded streams of pbx/ari are.
-var scenarios = map[string]scenario{
-	"in_answered": func(b *Bench, o Options) []party {
-		return []party{b.phone("101", "answers", o), b.client(MainLine, "talks", o)}
-	},
-	"in_answered_agent_hangs_up": func(b *Bench, o Options) []party {
-		return []party{b.phone("101", "hangs up", o), b.client(MainLine, "waits", o)}
-	},
-	"in_missed_caller_hangs_up": func(b *Bench, o Options) []party {
-		return []party{b.phone("101", "rings", o), b.client(MainLine, "gives up", o)}
-	},
-	"in_blacklisted": func(b *Bench, o Options) []party {
-		return []party{refused(b.client(BlockLine, "is refused", o), 403)}
-	},
-	// Somebody has set 101 to do-not-disturb.
-	"in_dnd_stasis": func(b *Bench, o Options) []party {
-		return []party{b.phone("102", "answers", o), b.client(DNDLine, "talks", o)}
-	},
-	// Somebody answers the routing step with 103.
-	"in_routed": func(b *Bench, o Options) []party {
-		return []party{b.phone("103", "answers", o), b.client(MainLine, "talks", o)}
-	},
-	// Somebody answers the question over HTTP with 102.
-	"in_routed_http": func(b *Bench, o Options) []party {
-		return []party{b.phone("102", "answers", o), b.client(HTTPLine, "talks", o)}
-	},
-	"group_102_answers": func(b *Bench, o Options) []party {
-		return []party{b.phone("101", "rings", o), b.phone("102", "answers", o), b.client(GroupLine, "talks", o)}
-	},
-	"queue_answered": func(b *Bench, o Options) []party {
-		waiting := b.client(QueueLine, "talks", o) // he talks to the music first
-		waiting.talk += o.Ring
-		return []party{b.phone("101", "rings", o), b.phone("102", "answers", o), waiting}
-	},
-	"xfer_blind": func(b *Bench, o Options) []party {
-		giver := b.phone("101", "transfers", o)
-		giver.number = "103"
-		patient := b.client(MainLine, "talks", o)
-		patient.talk = 2*o.Talk + o.Ring + time.Second
-		return []party{giver, b.phone("103", "answers", o), patient}
-	},
-	// Somebody sends the client on to 103 while he talks to 101.
-	"in_sent_on": func(b *Bench, o Options) []party {
-		return []party{b.phone("101", "answers", o), b.phone("103", "hangs up", o), b.client(MainLine, "waits", o)}
-	},
-	// Somebody hangs up for 101.
-	"in_ended_by_us": func(b *Bench, o Options) []party {
-		return []party{b.phone("101", "answers", o), b.client(MainLine, "waits", o)}
-	},
-	"out_answered": func(b *Bench, o Options) []party {
-		return []party{b.provider("answers", o), b.employee("101", o.Client, "talks", o)}
-	},
-	"out_busy": func(b *Bench, o Options) []party {
-		return []party{refused(b.provider("refuses", o), 486), refused(b.employee("101", o.Client, "is refused", o), 486)}
-	},
-	// The phones of a click-to-call: whoever tests it places the call itself.
-	"c2c": func(b *Bench, o Options) []party {
-		agent := b.phone("101", "hangs up", o)
-		agent.talk = o.Talk + o.Ring
-		return []party{agent, b.provider("answers", o)}
-	},
-}
-
 // Scenarios returns the names that Play knows.
 func Scenarios() []string { return slices.Sorted(maps.Keys(scenarios)) }
 
-func (b *Bench) phone(extension, then string, o Options) party {
-	return party{name: "phone " + extension, file: "phone.xml", then: then, user: extension, ip: b.ip, port: b.phonePort(extension), ring: o.Ring, talk: o.Talk}
+// phone is phone n of the scenario's slot.
+func (b *Bench) phone(n int, then string, o Options) party {
+	ext := Extension(o.Slot, n)
+	return party{name: "phone " + ext, file: "phone.xml", then: then, user: ext, ip: b.ip.String(), slot: o.Slot, port: b.phonePort(ext), ring: o.Ring, talk: o.Talk}
 }
 
 func (b *Bench) provider(then string, o Options) party {
-	return party{name: "provider", file: "phone.xml", then: then, user: b.Trunk, ip: b.trunkIP, port: trunkPort, ring: o.Ring, talk: o.Talk}
+	return party{name: "provider", file: "phone.xml", then: then, user: TrunkOf(o.Slot), ip: b.trunkIP(o.Slot), slot: o.Slot, port: trunkPort, ring: o.Ring, talk: o.Talk}
 }
 
 func (b *Bench) client(line, then string, o Options) party {
 	if o.Line != "" {
 		line = o.Line
 	}
-	return party{name: "client", file: "caller.xml", then: then, user: o.Client, ip: b.trunkIP, number: line, display: o.Name, talk: o.Talk}
+	return party{name: "client", file: "caller.xml", then: then, user: o.Client, ip: b.trunkIP(o.Slot), slot: o.Slot, number: line, display: o.Name, talk: o.Talk}
 }
 
-func (b *Bench) employee(extension, number, then string, o Options) party {
-	return party{name: "employee " + extension, file: "caller.xml", then: then, user: extension, ip: b.ip, number: number, talk: o.Talk}
-}
-
-func refused(p party, code int) party {
-	p.code = code
-	return p
+func (b *Bench) employee(n int, number, then string, o Options) party {
+	ext := Extension(o.Slot, n)
+	return party{name: "employee " + ext, file: "caller.xml", then: then, user: ext, ip: b.ip.String(), slot: o.Slot, number: number, talk: o.Talk}
 }
 
 // Playing is a scenario under way.
@@ -181,6 +122,9 @@ func (b *Bench) Begin(t testing.TB, name string, o Options) *Playing {
 		}
 	})
 	for i, who := range p.parties {
+		if who.after > 0 {
+			<-time.After(who.after) // real phones take real time
+		}
 		child, err := b.enter(p.dir, i, who)
 		if err != nil {
 			t.Fatalf("bench: %s: %s: %v", name, who.name, err)
@@ -223,10 +167,21 @@ func (b *Bench) enter(dir string, i int, who party) (*process, error) {
 	if who.display != "" {
 		from = strconv.Quote(who.display) + " " + from
 	}
+	if who.from != "" {
+		from = who.from
+	}
+	type digit struct {
+		Digit string
+		Seq   int
+	}
+	var digits []digit
+	for i, d := range who.digits {
+		digits = append(digits, digit{string(d), i + 2})
+	}
 	values := map[string]any{
 		"User": who.user, "Number": who.number, "From": from, "Then": who.then, "Code": who.code,
-		"Reason": map[int]string{403: "Forbidden", 480: "Temporarily Unavailable", 486: "Busy Here", 603: "Decline"}[who.code],
-		"Ring":   who.ring.Milliseconds(), "Talk": who.talk.Milliseconds(), "Sound": "",
+		"Reason": reasons[who.code], "Codes": slices.DeleteFunc(slices.Sorted(maps.Keys(reasons)), func(c int) bool { return c < 400 || c == 603 }), "Digits": digits, "Pause": 900,
+		"Ring": who.ring.Milliseconds(), "Talk": who.talk.Milliseconds(), "Sound": "",
 	}
 	if _, err := os.Stat(sound); err == nil && os.Geteuid() == 0 && who.many == nil {
 		values["Sound"] = sound
@@ -248,11 +203,14 @@ func (b *Bench) enter(dir string, i int, who party) (*process, error) {
 	b.media = 30000 + (b.media-30000+8)%20000
 	b.mu.Unlock()
 	args := []string{
-		"-sf", file, "-nostdin", "-aa", "-timeout_error",
+		"-sf", file, "-default_behaviors", "all,-abortunexp", "-nostdin", "-aa", "-timeout_error",
 		"-i", who.ip, "-mi", who.ip, "-mp", strconv.Itoa(media), "-ci", who.ip,
 		"-trace_err", "-error_file", filepath.Join(dir, strconv.Itoa(i)+".err"),
 	}
 	args = append(args, who.many.args()...)
+	if who.calls > 1 {
+		args = append(args, "-m", strconv.Itoa(who.calls))
+	}
 	if who.port != 0 {
 		args = append(args, "-p", strconv.Itoa(who.port))
 	}
@@ -261,6 +219,10 @@ func (b *Bench) enter(dir string, i int, who party) (*process, error) {
 	cmd.Dir = dir
 	return start(cmd)
 }
+
+// reasons are the words of the refusals that parties meet.
+var reasons = map[int]string{302: "Moved Temporarily", 403: "Forbidden", 404: "Not Found", 408: "Request Timeout", 480: "Temporarily Unavailable",
+	484: "Address Incomplete", 486: "Busy Here", 500: "Server Error", 503: "Service Unavailable", 603: "Decline"}
 
 // listens says whether a program of this machine waits for UDP packets there.
 func listens(ip string, port int) bool {

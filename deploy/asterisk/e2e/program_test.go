@@ -85,6 +85,12 @@ type program struct {
 // company starts everything; the test's end stops it.
 func company(t *testing.T, b *bench.Bench) *program {
 	t.Helper()
+	return companyWith(t, b, "")
+}
+
+// companyWith is company with further users, in the text of the settings.
+func companyWith(t *testing.T, b *bench.Bench, users string) *program {
+	t.Helper()
 	p := &program{t: t, dir: t.TempDir(), bin: binary(t), patience: 2 * patience}
 	mega := megaplantest.New(megaplantest.Options{Seed: megaplantest.Seed{Employees: []megaplantest.Employee{
 		{FirstName: "Иван", LastName: "Петров", Email: "ivan@example.ru", Extension: "101"},
@@ -105,7 +111,11 @@ func company(t *testing.T, b *bench.Bench) *program {
 	listen := free(t)
 	p.url = "http://" + listen
 	p.file("ari.secret", b.Password)
-	p.file("settings.yaml", fmt.Sprintf(settings, addresses...))
+	p.file("settings.yaml", fmt.Sprintf(settings, addresses...)+users)
+	var trunks []string
+	for slot := range bench.Slots {
+		trunks = append(trunks, bench.TrunkOf(slot))
+	}
 	p.file("callbridge.yaml", fmt.Sprintf(`
 listen: %s
 public_url: %s
@@ -121,8 +131,9 @@ pbx:
     password_file: ari.secret
     app: %s
     trunks: [%s]
+    ring_for: 4s
     route_secret: `+routeSecret+`
-`, listen, p.url, b.URL, b.User, b.App, b.Trunk))
+`, listen, p.url, b.URL, b.User, b.App, strings.Join(trunks, ", ")))
 
 	p.run("apply", "-c", "callbridge.yaml", "settings.yaml")
 	p.serve()

@@ -38,11 +38,15 @@ func TestLossOfAnySingleEvent(t *testing.T) {
 	for _, name := range names() {
 		t.Run(name, func(t *testing.T) {
 			recorded := events(t, name, true)
-			for what, all := range map[string][]bridge.Event{"as it is": recorded, "without variables": noVariables(recorded), "unprepared": unprepared(recorded)} {
+			for turn, what := range []string{"as it is", "without variables", "unprepared"} {
+				all := [][]bridge.Event{recorded, noVariables(recorded), unprepared(recorded)}[turn]
 				want := track.Calls(watched(all), opts)
 				for i, lost := range all {
 					if lost.Kind == bridge.LinkLost || lost.Kind == bridge.LinkUp {
 						continue // our own notes of the connection: no PBX sends them
+					}
+					if slow && turn > 0 && i%2 == turn-1 {
+						continue
 					}
 					total++
 					got := track.Calls(watched(slices.Delete(slices.Clone(all), i, i+1)), opts)

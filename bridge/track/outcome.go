@@ -1,6 +1,8 @@
 package track
 
 import (
+	"time"
+
 	"callbridge/bridge"
 )
 
@@ -284,7 +286,7 @@ func (r *reducer) hungUpBy(call *bridge.Call, root *channel, answered bool) brid
 		if last.ext == "" || last.cause != 19 || !last.ring.IsZero() { // a phone that is not to be disturbed
 			return bridge.ByPBX
 		}
-	case last.hang.Before(r.f.positive.Time):
+	case r.f.positive.Sub(last.hang) > atOnce:
 		return bridge.ByPBX
 	}
 	if last.trunk != "" && call.Reason != bridge.Busy && call.Reason != bridge.Rejected {
@@ -292,6 +294,10 @@ func (r *reducer) hungUpBy(call *bridge.Call, root *channel, answered bool) brid
 	}
 	return side(last)
 }
+
+// atOnce is by how much a phone's refusal may stand before the event that says
+// that it is called: both are written by threads of their own.
+const atOnce = 200 * time.Millisecond
 
 func side(c *channel) bridge.Side {
 	if c.trunk != "" {

@@ -22,6 +22,9 @@ type PlayOptions struct {
 	ChannelID  string            // id of the first channel, and so of the call
 	ClickID    string            // CB_C2C of a click-to-call
 	Talk       time.Duration     // how much longer than recorded the first talk lasts
+	// After is called after each step with its number and the type of its event,
+	// from the goroutine that plays; what it waits for, the call waits for.
+	After func(step int, event string)
 }
 
 // Playing is a call that is being played.
@@ -40,6 +43,7 @@ type Playing struct {
 	talk time.Duration // see PlayOptions
 
 	dialling map[int]int // peer → caller of dials without a result; -1: by ARI
+	after    func(step int, event string)
 }
 
 // channel is one that lives.
@@ -82,7 +86,10 @@ func (s *Sim) Begin(ctx context.Context, scenario string, o PlayOptions) (*Playi
 		return nil, fmt.Errorf("speed %v: want more than 0", o.Speed)
 	}
 	p := &Playing{sim: s, Name: scenario, app: "callbridge", end: make(chan struct{}), kill: make(chan string, 1), quit: make(chan struct{}), talk: o.Talk,
-		dialling: map[int]int{}}
+		dialling: map[int]int{}, after: o.After}
+	if p.after == nil {
+		p.after = func(int, string) {}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	select {
@@ -153,6 +160,7 @@ func (p *Playing) run() {
 	steps := p.cast.sc.steps
 	for i := range steps {
 		if i == 0 {
+			p.after(0, steps[0].kind)
 			if !p.asked(&steps[0], next(steps, 0)) {
 				return
 			}
@@ -168,6 +176,7 @@ func (p *Playing) run() {
 		s.mu.Lock()
 		p.step(st)
 		s.mu.Unlock()
+		p.after(i, st.kind)
 		if !p.asked(st, next(steps, i)) {
 			return
 		}

@@ -1,0 +1,6 @@
+//go:build !race
+
+package track_test
+
+// slow says that the race detector is on.
+const slow = false

@@ -70,6 +70,7 @@ type App struct {
 	phones   *phones
 	core     *core
 	writer   *writer
+	ledgers  ledgerCache
 	lookups  *lookups
 	returns  *returns
 	recorder *recorder

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -182,6 +183,34 @@ callbridge_store_readable 0
 	if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "callbridge_pbx_connected", "callbridge_store_readable", "callbridge_ledger_imbalance"); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestCountingTheLedgerHasAPrice: a count that took long is shown again, and
+// the next one comes after fifty times as long.
+func TestCountingTheLedgerHasAPrice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		counts, trouble := 0, error(nil)
+		count := func(context.Context) (ledgerNow, error) {
+			counts++
+			time.Sleep(200 * time.Millisecond)
+			return ledgerNow{imbalance: int64(counts)}, trouble
+		}
+		var c ledgerCache
+		for range 100 { // a scrape each second
+			if _, err := c.get(t.Context(), count); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Second)
+		}
+		if counts != 10 {
+			t.Errorf("%d counts in 100 s of 200 ms each, want 10", counts)
+		}
+		trouble = errors.New("disk")
+		time.Sleep(time.Minute)
+		if _, err := c.get(t.Context(), count); err == nil {
+			t.Error("the old count hides that the store cannot be read")
+		}
+	})
 }
 
 func TestMetricsToken(t *testing.T) {

@@ -117,8 +117,41 @@ func (a *App) pbxNow() []pbxNow {
 	return out
 }
 
-// ledgerNow reads what the gauges show.
+// ledgerShare is how much of the time counting for the gauges may take at most:
+// one part in so many. Rows of the last days are counted each time, and a busy
+// day has a million of them.
+const ledgerShare = 50
+
+// ledgerCache is the last count, and what it cost.
+type ledgerCache struct {
+	mu   sync.Mutex
+	at   time.Time
+	took time.Duration
+	now  ledgerNow
+}
+
+// get returns the last count as long as a new one would cost too much.
+func (c *ledgerCache) get(ctx context.Context, count func(context.Context) (ledgerNow, error)) (ledgerNow, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	began := time.Now()
+	if !c.at.IsZero() && began.Sub(c.at) < ledgerShare*c.took {
+		return c.now, nil
+	}
+	now, err := count(ctx)
+	if err == nil {
+		c.at, c.took, c.now = time.Now(), time.Since(began), now
+	}
+	return now, err
+}
+
+// ledgerNow is what the gauges show.
 func (a *App) ledgerNow(ctx context.Context) (ledgerNow, error) {
+	return a.ledgers.get(ctx, a.countLedger)
+}
+
+// countLedger reads it.
+func (a *App) countLedger(ctx context.Context) (ledgerNow, error) {
 	now := ledgerNow{counts: map[string]map[bridge.DeliveryState]int64{}, oldest: map[string]time.Duration{}}
 	for _, in := range a.plan.Load().settings.Integrations {
 		now.counts[in.ID] = map[bridge.DeliveryState]int64{} // exists at zero

@@ -93,6 +93,15 @@ func TestD13RecordingGoesWithTheCall(t *testing.T) {
 	if res := get(strings.Replace(path, "sig=", "sig=x", 1)); res.StatusCode != http.StatusForbidden {
 		t.Errorf("with a wrong signature: %s", res.Status)
 	}
+	// After a change of the key what stands in the CRM goes on working.
+	b.opts.Key, b.opts.OldKeys = bytes.Repeat([]byte{9}, 32), [][]byte{bytes.Repeat([]byte{8}, 32), b.opts.Key}
+	if res := get(path); res.StatusCode != http.StatusPartialContent {
+		t.Errorf("a link of an earlier key: %s", res.Status)
+	}
+	b.opts.OldKeys = b.opts.OldKeys[:1]
+	if res := get(path); res.StatusCode != http.StatusForbidden {
+		t.Errorf("a link of a key that was never ours: %s", res.Status)
+	}
 }
 
 // D-13, D-15: a file that is late is awaited until it does not grow any more,

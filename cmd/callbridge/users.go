@@ -27,6 +27,7 @@ func runUsers(ctx context.Context, c *cli, args []string) error {
 	extension := fs.String("extension", "", "add: whose cards are shown")
 	language := fs.String("language", "", "add: ru or en; empty: the browser's")
 	file := fs.String("password-file", "", "add, password: `file` with the password; without it you are asked")
+	asJSON := fs.Bool("json", false, "list: print JSON")
 	days := fs.Int("days", 365, "token: how long it is good for")
 	words, err := c.parse(fs, args)
 	if err != nil {
@@ -60,7 +61,7 @@ func runUsers(ctx context.Context, c *cli, args []string) error {
 	}
 	switch words[0] {
 	case "list":
-		return listUsers(c.out, s.Users)
+		return listUsers(c.out, s.Users, *asJSON)
 	case "token":
 		return e.giveToken(ctx, c, s.Users[at], *days)
 	case "remove":
@@ -102,7 +103,14 @@ func runUsers(ctx context.Context, c *cli, args []string) error {
 	return nil
 }
 
-func listUsers(w io.Writer, users []bridge.User) error {
+func listUsers(w io.Writer, users []bridge.User, asJSON bool) error {
+	if asJSON {
+		shown := slices.Clone(users)
+		for i := range shown {
+			shown[i].PasswordHash = ""
+		}
+		return printJSONLines(w, shown)
+	}
 	if len(users) == 0 {
 		_, err := fmt.Fprintln(w, "Nobody can sign in yet: `callbridge users add LOGIN --role admin` makes the first one.")
 		return err

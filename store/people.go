@@ -107,8 +107,8 @@ func (db *DB) Staff(ctx context.Context, integration string) ([]StaffRow, time.T
 // CreateSession keeps a session; its TokenHash must be new.
 func (db *DB) CreateSession(ctx context.Context, s Session) error {
 	return db.write(ctx, "create session", func(t *tx) error {
-		return t.exec(`INSERT INTO sessions (token_hash, login, created_at, seen_at, expires_at) VALUES (?, ?, ?, ?, ?)`,
-			s.TokenHash, clean(s.Login), s.CreatedAt.Milli(), s.SeenAt.Milli(), s.ExpiresAt.Milli())
+		return t.exec(`INSERT INTO sessions (token_hash, login, created_at, seen_at, expires_at, label) VALUES (?, ?, ?, ?, ?, ?)`,
+			s.TokenHash, clean(s.Login), s.CreatedAt.Milli(), s.SeenAt.Milli(), s.ExpiresAt.Milli(), clean(s.Label))
 	})
 }
 
@@ -124,7 +124,7 @@ func (db *DB) Session(ctx context.Context, tokenHash string, now time.Time) (Ses
 	if err != nil {
 		return Session{}, err
 	}
-	return Session{tokenHash, r.Login, bridge.AtMilli(r.Created), bridge.AtMilli(r.Seen), bridge.AtMilli(r.Expires)}, nil
+	return Session{TokenHash: tokenHash, Login: r.Login, CreatedAt: bridge.AtMilli(r.Created), SeenAt: bridge.AtMilli(r.Seen), ExpiresAt: bridge.AtMilli(r.Expires)}, nil
 }
 
 // TouchSession moves a session's last use and its end.

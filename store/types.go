@@ -202,6 +202,7 @@ type Session struct {
 	CreatedAt bridge.Time
 	SeenAt    bridge.Time
 	ExpiresAt bridge.Time
+	Label     string // of a script's token, for people; "" for browsers
 }
 
 // Click is a click-to-call order and what became of it.

@@ -60,4 +60,35 @@ func (s site) Notes(ctx context.Context, before int64, limit int) ([]web.AuditNo
 // consoleDeps are what the card's work and the console's own lists need.
 func (a *App) consoleDeps(d *web.Deps) {
 	d.Desk, d.Outcomes, d.Play, d.Personal = cardDesk{a}, a.outcomes, a.playCall, personal{a}
+	d.Tokens, d.Gaps = tokens{a}, site{a}.gaps
+}
+
+func (s site) gaps(ctx context.Context, since time.Time) ([]web.Gap, error) {
+	rows, err := s.a.db.Gaps(ctx, since)
+	out := make([]web.Gap, len(rows))
+	for i, g := range rows {
+		out[i] = web.Gap(g)
+	}
+	return out, err
+}
+
+// tokens are the store's as the console sees them.
+type tokens struct{ a *App }
+
+func (t tokens) List(ctx context.Context) ([]web.Token, error) {
+	rows, err := t.a.db.Tokens(ctx)
+	out := make([]web.Token, len(rows))
+	for i, r := range rows {
+		out[i] = web.Token{ID: r.TokenHash, Login: r.Login, Label: r.Label, CreatedAt: r.CreatedAt, ExpiresAt: r.ExpiresAt}
+	}
+	return out, err
+}
+
+func (t tokens) Give(ctx context.Context, login, label string, life time.Duration) (string, error) {
+	return NewToken(ctx, t.a.db, login, label, life)
+}
+
+func (t tokens) Withdraw(ctx context.Context, id string) (string, error) {
+	login, err := t.a.db.WithdrawToken(ctx, id)
+	return login, notFound(err)
 }

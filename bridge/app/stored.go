@@ -32,8 +32,8 @@ func StoredCalls(ctx context.Context, db *store.DB, since time.Time) ([]bridge.C
 
 // NewToken begins a session for a script and returns its token; only a digest
 // is kept.
-func NewToken(ctx context.Context, db *store.DB, login string, life time.Duration) (string, error) {
+func NewToken(ctx context.Context, db *store.DB, login, label string, life time.Duration) (string, error) {
 	token, now := rand.Text()+rand.Text(), time.Now()
-	err := db.CreateSession(ctx, store.Session{TokenHash: web.Digest(token), Login: login, CreatedAt: bridge.At(now), SeenAt: bridge.At(now), ExpiresAt: bridge.At(now.Add(life))})
+	err := db.CreateSession(ctx, store.Session{TokenHash: web.Digest(token), Login: login, CreatedAt: bridge.At(now), SeenAt: bridge.At(now), ExpiresAt: bridge.At(now.Add(life)), Label: label})
 	return token, err
 }

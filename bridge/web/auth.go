@@ -215,6 +215,9 @@ func (s *server) signIn(r *http.Request, login, password string) (string, bridge
 	if !good || hash == nobody {
 		s.logins.failed(ip, login, time.Now())
 		s.log.Warn("sign-in refused", "login", login, "ip", ip)
+		// What was typed as a login may be anything, a password too: only a login
+		// that exists is written down.
+		s.auditBy(r, user.Login, "refused", peer(r))
 		return "", bridge.User{}, &apiError{Status: 401, Code: "wrong_password"}
 	}
 	token := rand.Text() + rand.Text()
@@ -222,7 +225,17 @@ func (s *server) signIn(r *http.Request, login, password string) (string, bridge
 	if err := s.d.Sessions.Begin(ctx, digest(token), user.Login, now, now.Add(s.d.SessionAge)); err != nil {
 		return "", user, err
 	}
+	s.auditBy(r, user.Login, "sign_in", peer(r))
 	return token, user, nil
+}
+
+// peer is where a request comes from.
+func peer(r *http.Request) string {
+	ip, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return ""
+	}
+	return ip
 }
 
 func (s *server) logout(w http.ResponseWriter, r *http.Request) error {
@@ -230,6 +243,7 @@ func (s *server) logout(w http.ResponseWriter, r *http.Request) error {
 	if err := s.d.Sessions.End(r.Context(), v.digest); err != nil && !errors.Is(err, ErrNotFound) {
 		return err
 	}
+	s.audit(r, "sign_out", peer(r))
 	s.d.Hub.KickUser(v.user.Login)
 	s.setCookie(w, sessionCookie, "", 0)
 	http.Redirect(w, r, "/login", http.StatusSeeOther)

@@ -100,6 +100,10 @@ type Deps struct {
 	Audit Audit
 	// Personal searches, exports and erases what is kept about a number.
 	Personal Personal
+	// Tokens are those of scripts.
+	Tokens Tokens
+	// Gaps lists the times in which a PBX could not be seen, newest first.
+	Gaps func(ctx context.Context, since time.Time) ([]Gap, error)
 	// CaseFile writes a call with all that is stored of it as one JSON object,
 	// personal data masked (F-19).
 	CaseFile func(ctx context.Context, callID string) ([]byte, error)

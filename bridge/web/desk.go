@@ -287,6 +287,9 @@ func (s *server) recording(w http.ResponseWriter, r *http.Request) error {
 	if !mayHear(who(r), &c) || n < 0 || n >= len(c.Recordings) {
 		return ErrNotFound
 	}
+	if v := who(r); !v.isAgent() && (r.Header.Get("Range") == "" || strings.HasPrefix(r.Header.Get("Range"), "bytes=0-")) {
+		s.audit(r, "listen", c.ID)
+	}
 	s.d.Play(w, r, c, n)
 	return nil
 }

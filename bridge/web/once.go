@@ -86,6 +86,7 @@ func (s *server) once(w http.ResponseWriter, r *http.Request) error {
 	if err := s.d.Sessions.Begin(r.Context(), digest(session), user.Login, now, now.Add(s.d.SessionAge)); err != nil {
 		return err
 	}
+	s.auditBy(r, user.Login, "sign_in", peer(r))
 	s.setCookie(w, sessionCookie, session, s.d.SessionAge)
 	http.Redirect(w, r, s.home(&visitor{user: user}, safeNext(r.URL.Query().Get("next"))), http.StatusSeeOther)
 	return nil
@@ -109,6 +110,14 @@ func (s *server) audit(r *http.Request, what, object string) {
 	by := ""
 	if v := who(r); v != nil {
 		by = v.user.Login
+	}
+	s.auditBy(r, by, what, object)
+}
+
+// auditBy is audit for one who is not signed in yet.
+func (s *server) auditBy(r *http.Request, by, what, object string) {
+	if s.d.Audit == nil {
+		return
 	}
 	if err := s.d.Audit.Note(r.Context(), by, what, object); err != nil {
 		s.log.Warn("what was done could not be written down", "what", what, "err", err)

@@ -123,6 +123,7 @@ type overview struct {
 	Period       string
 	Imbalance    int64
 	Agents       int
+	Alarms       []Alarm
 }
 
 func (s *server) overviewPage(w http.ResponseWriter, r *http.Request) error {
@@ -153,6 +154,9 @@ func (s *server) overviewPage(w http.ResponseWriter, r *http.Request) error {
 	p.Section = "overview"
 	part := r.URL.Query().Get("part")
 	if part != "plots" {
+		if o.Alarms, err = s.alarms(r.Context(), l); err != nil {
+			return err
+		}
 		o.Live = unnamed(r.Context(), s.d.Live())
 		slices.SortFunc(o.Live, func(a, b bridge.Call) int { return b.StartedAt.Compare(a.StartedAt.Time) })
 	}

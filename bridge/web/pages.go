@@ -217,11 +217,16 @@ func (s *server) person(ext string) string {
 
 // callView is one call with its whole story.
 type callView struct {
-	Call       bridge.Call
-	Deliveries []deliveryView
-	Shown      []shownView
-	Routes     []RouteDecision
-	Story      []storyLine
+	Call         bridge.Call
+	Deliveries   []deliveryView
+	Shown        []shownView
+	Routes       []RouteDecision
+	Story        []storyLine
+	Plays        bool // recordings can be played
+	Written      []workView
+	Resend       bool
+	Resent       string
+	Integrations []Integration
 }
 
 type deliveryView struct {
@@ -250,6 +255,9 @@ func (s *server) callPage(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		v.Deliveries = append(v.Deliveries, deliveryView{d, tries})
+	}
+	if err := s.callExtras(r, &v); err != nil {
+		return err
 	}
 	events, err := s.d.Calls.Events(r.Context(), full.ID)
 	if err != nil {

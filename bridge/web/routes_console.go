@@ -3,6 +3,17 @@ package web
 // consoleRoutes are those of the card's work and of the console's own lists.
 func (s *server) consoleRoutes() []route {
 	return []route{
+		{"POST /calls/{id}/resend", admins, s.callResend},
+		{"GET /live", console, s.livePage},
+		{"GET /alarms", console, s.alarmsPage},
+		{"GET /gaps", console, s.gapsPage},
+		{"GET /settings/tokens", console, s.tokensPage},
+		{"POST /settings/tokens", console, s.tokensPage},
+		{"GET /api/v1/alarms", console, s.apiAlarms},
+		{"GET /api/v1/gaps", console, s.apiGaps},
+		{"GET /api/v1/tokens", console, s.apiTokens},
+		{"POST /api/v1/tokens", console, s.apiGiveToken},
+		{"DELETE /api/v1/tokens/{id}", console, s.apiWithdrawToken},
 		{"GET /settings/personal", console, s.personalPage},
 		{"POST /settings/personal", console, s.personalPage},
 		{"GET /api/v1/calls/{id}/work", signed, s.apiWritten},

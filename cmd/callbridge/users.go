@@ -128,7 +128,7 @@ func (e *opened) giveToken(ctx context.Context, c *cli, u bridge.User, days int)
 	if days < 1 || days > 3650 {
 		return usagef("-days is 1 to 3650")
 	}
-	token, err := app.NewToken(ctx, e.db, u.Login, time.Duration(days)*24*time.Hour)
+	token, err := app.NewToken(ctx, e.db, u.Login, "callbridge users token", time.Duration(days)*24*time.Hour)
 	if err != nil {
 		return err
 	}

@@ -291,8 +291,12 @@ type Module struct {
 	MakeCallURL string
 	StatusURL   string
 	LogoURL     string
-	Phone       string // number for click-to-call, "" if none
-	Extensions  []Person
+	// ActivityPath, below BaseURL, is told when the CRM's admin switches the
+	// module; AccountURL is opened in his browser.
+	ActivityPath string
+	AccountURL   string
+	Phone        string // number for click-to-call, "" if none
+	Extensions   []Person
 }
 
 // Installer is a CRM in which our telephony is registered. Install of the same

@@ -29,9 +29,10 @@ func (a *App) clientID(integration string) string {
 // module is our telephony as the CRM of t is to register it.
 func (a *App) module(t *target, active bool) crm.Module {
 	base := strings.TrimRight(a.cfg.PublicURL, "/")
-	hooks := base + "/hooks/" + t.settings.ID
+	path := "/hooks/" + t.settings.ID
+	hooks := base + path
 	m := crm.Module{Active: active, ClientID: a.clientID(t.settings.ID), BaseURL: base, MakeCallURL: hooks + "/make-call",
-		StatusURL: hooks + "/user-status", LogoURL: base + "/static/icon.svg", Phone: t.settings.ClickToCall.Number}
+		StatusURL: hooks + "/user-status", LogoURL: base + "/static/icon.svg", ActivityPath: path + "/activity", AccountURL: hooks + "/account", Phone: t.settings.ClickToCall.Number}
 	for _, e := range t.staff.Load().Joined() {
 		m.Extensions = append(m.Extensions, crm.Person{Extension: e.Extension, User: e.User})
 	}

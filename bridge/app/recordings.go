@@ -79,6 +79,8 @@ func (a *App) mounts() map[string]http.Handler {
 	m := map[string]http.Handler{"GET /recordings/{call}/{n}": http.HandlerFunc(a.serveRecording), "GET " + echoPath: http.HandlerFunc(a.echo)}
 	both("/hooks/{integration}/make-call", a.makeCall, m)
 	both("/hooks/{integration}/user-status", a.userStatus, m)
+	m["POST /hooks/{integration}/activity"] = http.HandlerFunc(a.moduleActivity)
+	m["POST /hooks/{integration}/account"] = http.HandlerFunc(a.moduleAccount)
 	return m
 }
 

@@ -104,12 +104,7 @@ func (a *App) swapTargets(ctx context.Context, s bridge.Settings, states map[str
 	for _, t := range closed {
 		t.close()
 		if now := next[t.settings.ID]; t.active && !t.dead() && (now == nil || !now.active) {
-			a.housework.Go(func() { // switched off by hand: the CRM is told
-				a.install(context.WithoutCancel(ctx), t, false)
-				if now != nil {
-					now.module.Store(t.module.Load())
-				}
-			})
+			a.housework.Go(func() { a.switchOff(t) }) // switched off by hand: the CRM is told
 		}
 		if next[t.settings.ID] == nil {
 			a.metrics.closeIntegration(t.settings.ID)

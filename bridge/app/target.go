@@ -43,6 +43,7 @@ type target struct {
 	done     sync.WaitGroup
 	module   atomic.Pointer[moduleState]
 	calls    *rate.Limiter // of the CRM to us
+	byHand   bool          // switched off by an admin
 	board    *statusBoard
 	health   health
 	clickMu  sync.Mutex
@@ -99,7 +100,7 @@ func (a *App) openTarget(ctx context.Context, in bridge.Integration, employees [
 		zone = z
 	}
 	t := &target{settings: in, accepted: st.Active || st.HeldReason == store.HeldByHand, print: fingerprint(in, employees, st), driver: d, zone: zone, stop: func() {},
-		calls: rate.NewLimiter(10, 50), board: newStatusBoard()}
+		calls: rate.NewLimiter(10, 50), board: newStatusBoard(), byHand: !st.Active && st.HeldReason == store.HeldByHand}
 	env := crm.Env{Integration: in.ID, HTTP: &http.Client{Transport: a.opts.Transport, Timeout: 30 * time.Second},
 		Log: a.log.With("integration", in.ID), Zone: zone, Country: a.cfg.Country, PublicURL: a.cfg.PublicURL,
 		Accounts: a.accounts.of, Now: time.Now,
@@ -147,6 +148,9 @@ func (a *App) startTarget(t *target) {
 	id := t.settings.ID
 	a.metrics.openIntegration(id)
 	if !t.active {
+		if t.byHand { // and its module is off in the CRM, whoever told it before
+			a.housework.Go(func() { a.switchOff(t) })
+		}
 		return
 	}
 	ctx, stop := context.WithCancel(a.work)

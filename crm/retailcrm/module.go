@@ -36,6 +36,8 @@ type module struct {
 	Logo         string               `json:"logo"`
 	ClientID     string               `json:"clientId"`
 	BaseURL      string               `json:"baseUrl"`
+	AccountURL   string               `json:"accountUrl,omitempty"`
+	Actions      map[string]string    `json:"actions,omitempty"`
 	Integrations map[string]telephony `json:"integrations"`
 }
 
@@ -56,7 +58,10 @@ func (c *client) Install(ctx context.Context, m crm.Module) error {
 		t.Phones = []modulePhone{{c.site(), c.line(m.Phone)}}
 	}
 	doc := module{Code: code, Integration: "callbridge", Active: m.Active, Name: "Callbridge", Logo: m.LogoURL, ClientID: m.ClientID,
-		BaseURL: m.BaseURL, Integrations: map[string]telephony{"telephony": t}}
+		BaseURL: m.BaseURL, AccountURL: m.AccountURL, Integrations: map[string]telephony{"telephony": t}}
+	if m.ActivityPath != "" {
+		doc.Actions = map[string]string{"activity": m.ActivityPath}
+	}
 	var ans struct {
 		Success *bool `json:"success"`
 		Info    crm.Map[struct {

@@ -91,6 +91,7 @@ func userStatus(r *request) reply {
 		return fail(http.StatusBadRequest, inputParams, object{"status": notValid})
 	}
 	u.status = s
+	r.f.echoed(id, s)
 	return ok(object{})
 }
 

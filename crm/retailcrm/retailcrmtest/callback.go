@@ -1,10 +1,10 @@
 package retailcrmtest
 
 import (
-	"io"
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -14,6 +14,7 @@ type Module struct {
 	ClientID, MakeCallURL, Changed string            // Changed is changeUserStatusUrl
 	Codes                          map[int]string    // user id to extension
 	Phones                         map[string]string // shop to outside number
+	ActivityURL, AccountURL        string            // "" if none is registered
 }
 
 // Module returns what is registered under a code; false if nothing is.
@@ -28,7 +29,10 @@ func (f *Fake) Module(code string) (Module, bool) {
 	tel, _ := in["telephony"].(object)
 	active, _ := doc["active"].(bool)
 	m := Module{Active: active, ClientID: str(doc["clientId"]), MakeCallURL: str(tel["makeCallUrl"]), Changed: str(tel["changeUserStatusUrl"]),
-		Codes: map[int]string{}, Phones: map[string]string{}}
+		Codes: map[int]string{}, Phones: map[string]string{}, AccountURL: str(doc["accountUrl"])}
+	if actions, ok := doc["actions"].(object); ok && str(actions["activity"]) != "" {
+		m.ActivityURL = strings.TrimRight(str(doc["baseUrl"]), "/") + str(actions["activity"])
+	}
 	codes, _ := tel["additionalCodes"].([]any)
 	for _, c := range codes {
 		if o, ok := c.(object); ok {
@@ -59,6 +63,8 @@ type Called struct {
 	Status int // 0: no answer
 	Body   string
 	Took   time.Duration
+	// Location is where a redirect leads.
+	Location string
 }
 
 // Click asks the module to call a number, as a click on a phone icon of a card
@@ -87,19 +93,4 @@ func (f *Fake) ChangeStatus(rt http.RoundTripper, m Module, user int, status str
 		q.Set("code", c)
 	}
 	return f.callUs(rt, m.Changed, q)
-}
-
-func (f *Fake) callUs(rt http.RoundTripper, address string, q url.Values) Called {
-	began := f.opts.Now()
-	req, err := http.NewRequest(http.MethodGet, address+"?"+q.Encode(), nil)
-	if err != nil {
-		return Called{}
-	}
-	res, err := rt.RoundTrip(req)
-	if err != nil {
-		return Called{Took: f.opts.Now().Sub(began)}
-	}
-	defer res.Body.Close()
-	b, _ := io.ReadAll(res.Body)
-	return Called{Status: res.StatusCode, Body: string(b), Took: f.opts.Now().Sub(began)}
 }

@@ -93,6 +93,7 @@ type Fake struct {
 	nextChange int
 	arrived    map[string][]time.Time // per client IP and budget, the last second
 	funds      bool
+	echo       http.RoundTripper // see Echo
 }
 
 type object = map[string]any

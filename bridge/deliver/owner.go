@@ -12,12 +12,18 @@ import (
 // data is what the templates of this row may name.
 func (j *job) data() rules.Data {
 	ext := rules.AgentOf(&j.call)
-	agent := bridge.Employee{Extension: ext, Name: j.t.Employee(ext)}
+	name := func(ext string) string {
+		e, ok := j.t.People.ByExtension(ext)
+		if ours := j.t.Employee(ext); ours != "" || !ok || ext == "" {
+			return ours
+		}
+		return e.Name
+	}
+	agent := bridge.Employee{Extension: ext, Name: name(ext)}
 	if e, ok := j.t.People.ByExtension(ext); ok && ext != "" {
 		agent.Email = e.Email
-		agent.Name = cmpOr(agent.Name, e.Name)
 	}
-	d := rules.NewData(j.call, rules.About{Line: j.t.Lines(j.call.Line), Agent: agent, RecordURL: j.t.RecordURL(&j.call), Zone: j.t.Zone})
+	d := rules.NewData(j.call, rules.About{Line: j.t.Lines(j.call.Line), Agent: agent, Name: name, RecordURL: j.t.RecordURL(&j.call), Zone: j.t.Zone})
 	if name := j.entry.Contact.Name; name != "" {
 		if _, kind := phone.Parse(name, "RU"); kind == phone.Invalid { // a contact named by its number has no name
 			d.Client.Name = name // the CRM knows better than the telephone network

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -43,6 +44,7 @@ type CallData struct {
 	Outcome   string // пропущен
 	Reason    string // звонивший не дождался в очереди
 	Queue     string
+	People    string // everybody who talked, in order; nobody talked: whose phones rang
 	Started   Moment
 	Ended     Moment
 	Wait      Span
@@ -77,6 +79,7 @@ type About struct {
 	Line      bridge.Line     // our number as the settings know it
 	Agent     bridge.Employee // of AgentOf(call)
 	RecordURL string
+	Name      func(extension string) string // of an employee; nil: extensions only
 	Zone      *time.Location // of the integration; nil is UTC
 	Lang      string         // "" is Russian
 }
@@ -120,7 +123,7 @@ func NewData(c bridge.Call, about About) Data {
 		Client: Client{Phone: string(c.Client), Name: personName(c.ClientName), Raw: c.ClientRaw},
 		Line:   Line{Number: c.Line, Name: about.Line.Name},
 		Source: about.Line.Source,
-		Call: CallData{ID: c.ID, Queue: c.Queue, Started: moment(c.StartedAt), Ended: moment(c.EndedAt), Wait: span(c.WaitMS), Talk: span(c.TalkMS),
+		Call: CallData{ID: c.ID, Queue: c.Queue, People: people(&c, about.Name), Started: moment(c.StartedAt), Ended: moment(c.EndedAt), Wait: span(c.WaitMS), Talk: span(c.TalkMS),
 			Direction: DirectionWord(c.Direction, lang), Outcome: OutcomeWord(c.Outcome, lang), Reason: ReasonWord(c.Reason, lang),
 			DirectionCode: string(c.Direction), OutcomeCode: string(c.Outcome), ReasonCode: string(c.Reason)},
 		Agent:     Agent{Name: about.Agent.Name, Extension: about.Agent.Extension, Email: about.Agent.Email},
@@ -133,6 +136,30 @@ func NewData(c bridge.Call, about About) Data {
 		d.Source = map[string]string{}
 	}
 	return d
+}
+
+// people lists everybody on our side: name and extension.
+func people(c *bridge.Call, name func(string) string) string {
+	who := c.AnsweredBy
+	if len(who) == 0 {
+		who = c.Rang
+	}
+	if len(who) == 0 && c.Agent != "" {
+		who = []string{c.Agent}
+	}
+	var out []string
+	for _, ext := range who {
+		text := ext
+		if name != nil {
+			if n := name(ext); n != "" {
+				text = n + ", " + ext
+			}
+		}
+		if !slices.Contains(out, text) {
+			out = append(out, text)
+		}
+	}
+	return strings.Join(out, "; ")
 }
 
 // personName drops what a PBX puts into the name when it has none: the number

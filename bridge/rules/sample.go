@@ -14,7 +14,7 @@ func sample() Data {
 		Client: "+79161234567", ClientRaw: "79161234567", ClientName: "Пётр", Line: "+74951234567", Queue: "sales", Rang: []string{"101"},
 		StartedAt: bridge.At(start), EndedAt: bridge.At(start.Add(time.Minute)), WaitMS: &wait, TalkMS: &talk},
 		About{Line: bridge.Line{Number: "+74951234567", Name: "Сайт", Source: map[string]string{"utm_source": "yandex"}},
-			Agent: bridge.Employee{Extension: "101", Email: "ivan@example.ru", Name: "Иван Петров"}, RecordURL: "https://calls.example.ru/r/1"})
+			Agent: bridge.Employee{Extension: "101", Email: "ivan@example.ru", Name: "Иван Петров"}, Name: func(string) string { return "Иван Петров" }, RecordURL: "https://calls.example.ru/r/1"})
 }
 
 // Preview fills a template with a made-up call, for the settings page.

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"text/template"
 	"text/template/parse"
@@ -30,8 +32,10 @@ const DefaultText = `{{.Call.Started}}, {{.Call.Direction}} звонок{{with .
 Линия: {{.}}{{with $.Line.Name}} ({{.}}){{end}}{{end}}
 {{- with .Call.Queue}}
 Очередь: {{.}}{{end}}
-{{- with .Agent.Extension}}
-Сотрудник: {{with $.Agent.Name}}{{.}}, {{end}}{{.}}{{end}}
+{{- with marks .Source}}
+Источник: {{.}}{{end}}
+{{- with .Call.People}}
+Сотрудник: {{.}}{{end}}
 {{- with .Call.Wait}}
 Ожидание: {{.}}{{end}}
 {{- with .Call.Talk}}
@@ -110,6 +114,16 @@ var funcs = template.FuncMap{
 			return instead
 		}
 		return value
+	},
+	// marks writes all marks of a line: utm_medium=cpc, utm_source=yandex.
+	"marks": func(m map[string]string) string {
+		var out []string
+		for _, k := range slices.Sorted(maps.Keys(m)) {
+			if m[k] != "" {
+				out = append(out, k+"="+m[k])
+			}
+		}
+		return strings.Join(out, ", ")
 	},
 	// minutes rounds a span up to whole minutes.
 	"minutes": func(s Span) int { return int((int64(s) + 60e9 - 1) / 60e9) },

@@ -40,6 +40,13 @@ type Options struct {
 	OnOriginate func(extension, number string) (scenario string)
 	// OriginateSpeed is the speed of such a call; default 1.
 	OriginateSpeed float64
+	// CallLog is a file that gets the records of every call when it is over, as
+	// cdr_custom writes them; empty: none. Its columns are CallLogColumns.
+	CallLog string
+	// CallLogExact writes times as CDR(start,u) does, not cut to whole seconds.
+	CallLogExact bool
+	// CallLogLate is how long after the end of a call its records come.
+	CallLogLate time.Duration
 }
 
 // Sim is a simulated Asterisk.
@@ -59,6 +66,8 @@ type Sim struct {
 	started    time.Time
 	serial     int64 // of channel ids
 	number     int64 // of channel names; begins again with a restart
+	sequence   int64 // of records in the call log
+	logTrouble error
 	apps       map[string]*client
 	live       map[string]*channel
 	created    map[string]bool // channels never dialled

@@ -44,6 +44,7 @@ type Playing struct {
 
 	dialling map[int]int // peer → caller of dials without a result; -1: by ARI
 	after    func(step int, event string)
+	logged   logged
 }
 
 // channel is one that lives.
@@ -155,6 +156,9 @@ func (p *Playing) run() {
 		delete(s.plays, p)
 		p.forget()
 		s.mu.Unlock()
+		if s.opt.CallLog != "" {
+			p.leaveRecords()
+		}
 		close(p.end)
 	}()
 	steps := p.cast.sc.steps
@@ -221,6 +225,7 @@ func (p *Playing) until(st *step) bool {
 // step makes one event happen. The lock is held.
 func (p *Playing) step(st *step) {
 	s, c := p.sim, p.cast
+	p.logStep(st)
 	for i := range st.channels {
 		part := &st.channels[i]
 		id := c.ids[part.id]

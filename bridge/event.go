@@ -87,7 +87,9 @@ func (k EventKind) Stored() bool {
 }
 
 // FromCallLog is the Name of a ChannelEnded that was not seen, but stands in
-// the PBX's call log: the end is right, and nobody knows who ended it.
+// the PBX's call log: the end is right, and nobody knows who ended it. It is
+// also that of the LinkUp that ends a gap after the call log was read; the one
+// before it has a partial snapshot.
 const FromCallLog = "call_log"
 
 // Results of DialEnded, and of transfers.
@@ -138,6 +140,9 @@ type Snapshot struct {
 	StartedAt Time      `json:"started_at,omitzero"` // start of the PBX itself
 	Channels  []Channel `json:"channels"`
 	Rooms     []Room    `json:"rooms,omitempty"`
+	// Partial says that what is missing here need not be over: somebody is still
+	// finding out how it ended, and will tell with a whole snapshot.
+	Partial bool `json:"partial,omitempty"`
 }
 
 // Room is a mixing room and who is in it.

@@ -124,7 +124,7 @@ func Prune(e bridge.Event, ours map[string]bool) bridge.Event {
 	if e.Snapshot == nil {
 		return e
 	}
-	s := bridge.Snapshot{StartedAt: e.Snapshot.StartedAt, Channels: []bridge.Channel{}}
+	s := bridge.Snapshot{StartedAt: e.Snapshot.StartedAt, Partial: e.Snapshot.Partial, Channels: []bridge.Channel{}}
 	for _, c := range e.Snapshot.Channels {
 		if ours[c.ID] {
 			s.Channels = append(s.Channels, c)

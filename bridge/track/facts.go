@@ -67,6 +67,7 @@ type channel struct {
 	ext, trunk string
 	helper     bool
 	incoming   bool
+	dir        bridge.Direction // what the operator's dialplan said of it
 	since      bridge.Time
 	told       bool // since is what the PBX told
 
@@ -179,11 +180,10 @@ func (f *facts) see(v *bridge.Channel, at bridge.Time) *channel {
 	c.helper = c.helper || v.Helper
 	c.incoming = c.incoming || v.Incoming
 	c.up = c.up || v.State == "up"
-	if f.dir == "" {
-		switch d := bridge.Direction(v.Dir); d {
-		case bridge.In, bridge.Out, bridge.Internal:
-			f.dir = d
-		}
+	switch d := bridge.Direction(v.Dir); d {
+	case bridge.In, bridge.Out, bridge.Internal:
+		c.dir = cmp.Or(c.dir, d)
+		f.dir = cmp.Or(f.dir, d)
 	}
 	if f.did == "" {
 		f.did = v.DID

@@ -39,10 +39,12 @@ type group struct {
 	pairs  []string
 	rooms  []string
 	since  bridge.Time     // when its first channel was made
+	met    bridge.Time     // when a snapshot showed it last
 	events []*bridge.Event // in order
 	fresh  []string        // ids of events not told in a Change yet
 	dead   bool            // merged into another, or forgotten
-	fixed  string          // the id it had before a restart
+	fixed  string          // the id it had before a restart,
+	began  bridge.Time     // and when that call began
 
 	call   bridge.Call
 	isCall bool
@@ -92,6 +94,9 @@ func (s *state) addLink(e *bridge.Event, found bool) (merged map[*group][]*group
 		c := &e.Snapshot.Channels[i]
 		j := joiner{s: s, pbx: e.PBX}
 		j.channel(c, e.At)
+		if j.into != nil {
+			latest(&j.into.met, e.At)
+		}
 		j.keep(merged)
 	}
 	for _, r := range e.Snapshot.Rooms {
@@ -262,18 +267,27 @@ func (s *state) merge(a, b *group) (into, gone *group) {
 	if !b.since.IsZero() {
 		earliest(&a.since, b.since)
 	}
+	latest(&a.met, b.met)
 	for _, e := range b.events {
 		if i, known := slices.BinarySearchFunc(a.events, e, order); !known {
 			a.events = slices.Insert(a.events, i, e)
 		}
 	}
 	a.fresh = append(a.fresh, b.fresh...)
-	if a.fixed == "" || b.fixed != "" && b.fixed < a.fixed {
-		a.fixed = b.fixed // ids sort by the start of their calls: the older stays
+	if a.fixed == "" || b.fixed != "" && beganBefore(b, a) {
+		a.fixed, a.began = b.fixed, b.began // the older call stays
 	}
 	b.dead, b.events, b.fresh = true, nil, nil
 	delete(s.groups, b)
 	return a, b
+}
+
+// beganBefore says whether the call that a was before a restart is older than b's.
+func beganBefore(a, b *group) bool {
+	if c := a.began.Compare(b.began.Time); c != 0 {
+		return c < 0
+	}
+	return a.fixed < b.fixed
 }
 
 // put files an event; false if it was there.
@@ -295,7 +309,10 @@ func (g *group) put(e *bridge.Event) bool {
 }
 
 // callID is a ULID made of facts alone: the creation of the call's first
-// channel and a digest of its id. The same events give the same id anywhere.
+// channel and a digest of its id. The same events give the same id anywhere,
+// and so does the PBX's call log, which cuts times to seconds: a call that is
+// told by it once more, because the store was put back to an older state, is
+// the same call to everybody.
 func (g *group) callID(root *channel) string {
 	if g.fixed != "" {
 		return g.fixed
@@ -304,7 +321,7 @@ func (g *group) callID(root *channel) string {
 		g.idRoot, g.idSince = root.id, root.since
 		var id ulid.ULID
 		// A time before 1970 or after 10889 has no ULID; the digest alone is unique.
-		_ = id.SetTime(uint64(max(root.since.Milli(), 0)))
+		_ = id.SetTime(uint64(max(root.since.Unix(), 0)) * 1000)
 		sum := sha256.Sum256([]byte(g.pbx + "\x00" + root.id))
 		copy(id[6:], sum[:])
 		g.id = id.String()
@@ -330,7 +347,7 @@ func (t *Tracker) forget(s *state) {
 	for len(s.born) > 0 {
 		g := s.born[0]
 		if !g.dead && !g.isCall {
-			if len(g.events) > 0 && s.clock.Sub(g.lastAt()) < max(ghosts, t.r.o.Keep) {
+			if at := g.lastAt(); !at.IsZero() && s.clock.Sub(at) < max(ghosts, t.r.o.Keep) {
 				break
 			}
 			s.drop(g)
@@ -340,10 +357,11 @@ func (t *Tracker) forget(s *state) {
 }
 
 func (g *group) lastAt() bridge.Time {
-	if len(g.events) == 0 {
-		return bridge.Time{}
+	at := g.met
+	if n := len(g.events); n > 0 {
+		latest(&at, g.events[n-1].At)
 	}
-	return g.events[len(g.events)-1].At
+	return at
 }
 
 func (s *state) drop(g *group) {

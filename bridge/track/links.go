@@ -98,7 +98,7 @@ func (r *reducer) links(links []*bridge.Event) (gaps []bridge.Gap, restarted boo
 			lost = l
 			continue
 		}
-		if l.Snapshot == nil {
+		if l.Snapshot == nil || l.Snapshot.Partial {
 			continue
 		}
 		since := l.At // what showed itself later than this lives
@@ -137,7 +137,23 @@ func (r *reducer) links(links []*bridge.Event) (gaps []bridge.Gap, restarted boo
 		}
 		lost = nil
 	}
-	return gaps, restarted
+	return r.logGap(gaps), restarted
+}
+
+// logGap says that the call log tells of the call also where its times, cut to
+// seconds, lie in no gap.
+func (r *reducer) logGap(gaps []bridge.Gap) []bridge.Gap {
+	var from, to bridge.Time
+	for i := range r.f.chans {
+		if c := &r.f.chans[i]; c.unseen && !c.helper {
+			earliest(&from, c.since)
+			latest(&to, c.end)
+		}
+	}
+	if to.IsZero() || slices.ContainsFunc(gaps, func(g bridge.Gap) bool { return g.Reason == GapRepaired || g.Reason == GapRestarted }) {
+		return gaps
+	}
+	return append(gaps, bridge.Gap{From: from, To: to, Reason: GapRepaired})
 }
 
 func from(l *bridge.Event) bridge.Time {

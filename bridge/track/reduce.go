@@ -1,6 +1,7 @@
 package track
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -217,8 +218,9 @@ func (c *channel) begun() bridge.Time {
 // and the first leg it called are (reference/ari.md 5.2). Nothing later
 // changes it (D-21, D-22).
 func (r *reducer) direction(root *channel) bridge.Direction {
-	if r.f.dir != "" {
-		return r.f.dir
+	// A consultation that was seen before the call it belongs to says nothing of it.
+	if d := cmp.Or(root.dir, r.f.dir); d != "" {
+		return d
 	}
 	if root.trunk != "" {
 		if root.originated {
@@ -301,6 +303,9 @@ func (r *reducer) parties(call *bridge.Call, g *group, root *channel) {
 		default:
 			if (raw == "" || r.number(g, raw) == "") && clean(trunk.dialString) != "" {
 				raw = trunk.dialString
+			}
+			if raw == "" && digits(root.exten) >= 6 && root.exten == trunk.number {
+				raw = root.exten // met in the middle: where it is and who is there agree
 			}
 			if line == "" {
 				// One of the two is the client, the other what he sees.

@@ -200,6 +200,7 @@ func (t *Tracker) Restore(callID string, events []bridge.Event) bool {
 	last.fixed = callID
 	last.fresh = nil
 	last.call, last.isCall = t.r.reduce(last, s.links)
+	last.began = last.call.StartedAt
 	if last.isCall && last.call.Ended() {
 		s.ended = append(s.ended, last)
 	}

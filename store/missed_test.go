@@ -75,12 +75,6 @@ func TestMissedEntries(t *testing.T) {
 		if got, err := db.TalkedAfter(t.Context(), same, at); err != nil || got.ID != "" {
 			t.Errorf("%+v %v", got, err)
 		}
-		if got, err := db.CallByPBXID(t.Context(), "office", at.Add(time.Second), "p.1"); err != nil || got.ID != "t" {
-			t.Errorf("%+v %v", got, err)
-		}
-		if got, err := db.CallByPBXID(t.Context(), "office", at.Add(time.Minute), "p.1"); err != nil || got.ID != "" {
-			t.Errorf("%+v %v", got, err)
-		}
 		if until, err := db.MissedUntil(t.Context()); err != nil || !until.IsZero() {
 			t.Errorf("%v %v", until, err)
 		}

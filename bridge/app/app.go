@@ -232,6 +232,9 @@ func (a *App) Start() error {
 	if freed > 0 {
 		a.log.Info("deliveries that were under way when the program ended are looked up now", "deliveries", freed)
 	}
+	if err := a.resume(a.work); err != nil {
+		return err
+	}
 	l := a.opts.Listener
 	if l == nil {
 		var err error
@@ -262,6 +265,7 @@ func (a *App) Start() error {
 	a.housework.Go(func() { a.recorder.run(a.work) })
 	a.housework.Go(func() { a.recorder.renewals(a.work) })
 	a.housework.Go(func() { a.retention(a.work) })
+	a.housework.Go(func() { a.served(a.work) })
 	a.housework.Go(func() { a.keepRings(a.work) })
 	a.housework.Go(func() {
 		if err := serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {
@@ -321,8 +325,22 @@ func (a *App) Stop(ctx context.Context) error {
 	return err
 }
 
+// storingTime is how long a backlog may be stored when the program stops: all
+// the time there is but what the rest needs.
+func (a *App) storingTime(ctx context.Context) (context.Context, context.CancelFunc) {
+	const most, rest = 15 * time.Second, 4 * time.Second
+	end := time.Now().Add(most)
+	if d, ok := ctx.Deadline(); ok {
+		end = d.Add(-rest)
+	}
+	return context.WithDeadline(context.WithoutCancel(ctx), end)
+}
+
 func (a *App) stop(ctx context.Context) error {
 	a.stopLinks()
+	storing, cancel := a.storingTime(ctx)
+	defer cancel()
+	a.writer.finish(storing)
 	a.linkWork.Wait()
 	a.repairs.Wait()
 	a.hub.Close()
@@ -335,6 +353,7 @@ func (a *App) stop(ctx context.Context) error {
 		cancel()
 	}
 	a.stopPath()
+	errs = append(errs, a.writer.left())
 	a.stopWork()
 	a.closeTargets()
 	a.lookupWork.Wait()

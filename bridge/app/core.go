@@ -166,6 +166,9 @@ func (c *core) accept(e bridge.Event) (bridge.Event, time.Time, bool) {
 		}
 		return e, arrived, false // tells nothing of a call
 	case bridge.LinkUp:
+		if e.Name == bridge.FromCallLog {
+			break // told already
+		}
 		c.metrics.gaps.WithLabelValues(e.PBX).Inc()
 		c.phones.forget(e.PBX)
 		c.linked(e.PBX)
@@ -188,7 +191,7 @@ func (c *core) apply(events []bridge.Event, arrived time.Time) {
 	for i := range events {
 		e := &events[i]
 		more := c.tracker.Add(*e)
-		if e.Kind == bridge.LinkUp {
+		if e.Kind == bridge.LinkUp && (e.Snapshot == nil || !e.Snapshot.Partial) {
 			more = append(more, c.closeOrphans(e)...)
 		}
 		changes = together(changes, more)
@@ -249,7 +252,7 @@ func (c *core) closeOrphans(up *bridge.Event) []track.Change {
 	delete(c.orphans, up.PBX)
 	var out []track.Change
 	for _, call := range orphans {
-		if !slices.ContainsFunc(c.tracker.Open(), func(o bridge.Call) bool { return o.ID == call.ID }) {
+		if c.tracker.CallOf(up.PBX, call.PBXCallID) != call.ID {
 			out = append(out, track.Change{Call: track.Close(call, up.At), Was: call})
 		}
 	}
@@ -329,6 +332,10 @@ func (c *core) ask(p *plan, call *bridge.Call, trigger bridge.Trigger, ext strin
 			case !in.active:
 				d.State, d.Note = bridge.Held, in.off
 			}
+			// The log may tell of a call for the second time, to a store that was
+			// put back to an older state: what is there already is not made again.
+			// Contacts are looked for in any case.
+			d.Look = fromLog(call) && a.Kind != bridge.ActContact
 			if d.State == bridge.Waiting && c.delay != nil {
 				d.NextAt = bridge.At(now.Add(c.delay(call, a.Kind)))
 			}
@@ -338,6 +345,11 @@ func (c *core) ask(p *plan, call *bridge.Call, trigger bridge.Trigger, ext strin
 		b.Plans = append(b.Plans, store.Plan{CallID: call.ID, Integration: in.settings.ID, Trigger: trigger,
 			RuleVersion: p.version, Keys: keys, Day: call.StartedAt.In(in.zone).Format(time.DateOnly)})
 	}
+}
+
+// fromLog says that the PBX's call log told of the call, or of a part of it.
+func fromLog(call *bridge.Call) bool {
+	return slices.ContainsFunc(call.Gaps, func(g bridge.Gap) bool { return g.Reason == track.GapRepaired })
 }
 
 func (c *core) setLive(call *bridge.Call) {

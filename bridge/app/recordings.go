@@ -155,6 +155,11 @@ func (a *App) play(ctx context.Context, w http.ResponseWriter, r *http.Request, 
 		http.Error(w, "the recording could not be read", http.StatusBadGateway)
 		return
 	}
+	sendSound(w, r, f, kind)
+}
+
+// sendSound answers with a file or the parts of it that the player asks for.
+func sendSound(w http.ResponseWriter, r *http.Request, f io.ReadSeeker, kind string) {
 	w.Header().Set("Content-Type", kind)
 	w.Header().Set("Cache-Control", "private, max-age=3600")
 	http.ServeContent(w, r, "", time.Time{}, f)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -100,6 +101,67 @@ func TestFullDiskLosesNoEventAndBlocksNobody(t *testing.T) {
 		}
 		if woken == 0 {
 			t.Error("nobody was told of the deliveries")
+		}
+	})
+}
+
+// SIGTERM with a large backlog: it is stored piece by piece, so that the time
+// there is suffices for all of it; the newest state of a call is the last.
+func TestStopStoresALargeBacklog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &disk{calls: map[string]bridge.Call{}, took: 50 * time.Millisecond}
+		w := newTestWriter(d, func(map[string]bool) {})
+		ctx, cancel := context.WithCancel(t.Context())
+		for n := range 200_000 {
+			w.add(event(n))
+		}
+		done := make(chan struct{})
+		go func() { w.run(ctx); close(done) }()
+		end, release := context.WithTimeout(context.WithoutCancel(ctx), 15*time.Second)
+		defer release()
+		w.finish(end)
+		cancel()
+		began := time.Now()
+		<-done
+		if took := time.Since(began); took > 15*time.Second {
+			t.Errorf("the stop took %v", took)
+		}
+		if err := w.left(); err != nil || len(d.events) != 200_000 || !slices.IsSorted(d.events) || d.calls["one"].ClientRaw != "199999" {
+			t.Errorf("%d events stored, newest state %s, %v", len(d.events), d.calls["one"].ClientRaw, err)
+		}
+		if d.commits < 10 {
+			t.Errorf("%d transactions: one of them lasts long", d.commits)
+		}
+	})
+}
+
+// A disk that is full when the program ends: the stop is bounded, and says
+// what is not stored.
+func TestStopWithAFullDiskEndsAndSaysSo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &disk{calls: map[string]bridge.Call{}, broken: true}
+		w := newTestWriter(d, func(map[string]bool) {})
+		ctx, cancel := context.WithCancel(t.Context())
+		for n := range 10_000 {
+			w.add(event(n))
+		}
+		done := make(chan struct{})
+		go func() { w.run(ctx); close(done) }()
+		waits := make(chan struct{})
+		go func() { w.flush(); close(waits) }()
+		time.Sleep(time.Minute)
+		end, release := context.WithTimeout(context.WithoutCancel(ctx), 15*time.Second)
+		defer release()
+		w.finish(end)
+		<-waits // who waits for the store does not hold up the end
+		cancel()
+		began := time.Now()
+		<-done
+		if took := time.Since(began); took > 15*time.Second+time.Millisecond {
+			t.Errorf("the stop took %v", took)
+		}
+		if err := w.left(); err == nil || !strings.Contains(err.Error(), "10000 events could not be stored") || !strings.Contains(err.Error(), "disk is full") {
+			t.Errorf("what is left: %v", err)
 		}
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -30,6 +31,7 @@ type Worker struct {
 	paused  time.Time // rate limited until then
 	held    bool      // credentials refused: nothing is tried any more
 	backlog int       // slots taken by deliveries of a backlog
+	flying  map[int64]bool
 	pen     pen
 }
 
@@ -37,7 +39,7 @@ type Worker struct {
 func NewWorker(t Target, s Store, obs Observer, log *slog.Logger, now func() time.Time, slots int) *Worker {
 	return &Worker{target: t, store: s, obs: obs, now: now, slots: max(slots, 1),
 		log:  log.With("integration", t.Settings.ID),
-		wake: make(chan struct{}, 1), freed: make(chan struct{}, 1)}
+		wake: make(chan struct{}, 1), freed: make(chan struct{}, 1), flying: map[int64]bool{}}
 }
 
 // Wake tells the worker that there is something new to do. It never blocks.
@@ -110,7 +112,27 @@ func (w *Worker) claim(ctx context.Context, n int) ([]bridge.Delivery, error) {
 	w.mu.Lock()
 	backlog := w.slots - w.reserve() - w.backlog
 	w.mu.Unlock()
-	return w.store.ClaimUpTo(ctx, w.target.Settings.ID, w.now(), lease, n, max(backlog, 0))
+	rows, err := w.store.ClaimUpTo(ctx, w.target.Settings.ID, w.now(), lease, n, max(backlog, 0))
+	return slices.DeleteFunc(rows, func(d bridge.Delivery) bool { return !w.takeOff(d.ID) }), err
+}
+
+// takeOff marks a delivery as under way. It is false for one that we are
+// carrying out at this moment: a clock that was set forward ends leases of the
+// living, and what they do must not be done twice.
+func (w *Worker) takeOff(id int64) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.flying[id] {
+		return false
+	}
+	w.flying[id] = true
+	return true
+}
+
+func (w *Worker) landed(id int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.flying, id)
 }
 
 func (w *Worker) backlogRuns() int {
@@ -228,7 +250,12 @@ func (w *Worker) pauseLeft() time.Duration {
 // serve makes an attempt, and then what is to be done next for the same client.
 func (w *Worker) serve(ctx context.Context, d bridge.Delivery) {
 	for next := &d; next != nil; {
+		id := next.ID
 		next = w.one(ctx, *next)
+		w.landed(id)
+		if next != nil && !w.takeOff(next.ID) {
+			return
+		}
 	}
 }
 

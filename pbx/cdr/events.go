@@ -15,10 +15,13 @@ import (
 type Input struct {
 	PBX      string
 	From, To bridge.Time // the gap, by the PBX's clock
-	Records  []Record
+	// Earlier are gaps before it whose records may have come late, or after the
+	// program died: a call of theirs that nobody knows is still missing.
+	Earlier []Span
+	Records []Record
 	// Open are the calls that lived when the gap began.
 	Open []Seen
-	// Whole are the ids (linkedid) of calls whose end was seen: the log has
+	// Whole are the ids (linkedid) of calls that are known besides: the log has
 	// nothing to add to them.
 	Whole map[string]bool
 	// Snapshot is what the PBX has now; its channels have not ended.
@@ -26,6 +29,9 @@ type Input struct {
 	// Channel says what a channel's name means: phone, outside line or helper.
 	Channel func(name string) bridge.Channel
 }
+
+// Span is a time in which nothing was seen.
+type Span struct{ From, To bridge.Time }
 
 // Seen is a call of which we saw the beginning.
 type Seen struct {
@@ -47,6 +53,16 @@ type known struct {
 	call             *Seen
 	answered, ended  bool
 	dialled, settled bool
+	seen             bridge.Time // until then it was as the flags say
+}
+
+// since moves a time, which the log cuts to the second or takes from the
+// caller, behind the moment at which it had not happened yet.
+func (k *known) since(t bridge.Time) bridge.Time {
+	if t.Before(k.seen.Time) {
+		return k.seen
+	}
+	return t
 }
 
 type repair struct {
@@ -54,6 +70,7 @@ type repair struct {
 	byID  map[string]*known
 	names map[string]*known
 	alive map[string]bool // ids in the snapshot
+	seen  bridge.Time     // the last we saw of the call at hand; zero if nothing
 	res   Result
 }
 
@@ -82,16 +99,12 @@ func Events(in Input) Result {
 		}
 	}
 	for _, g := range groups(in.Records) {
-		first, last := span(g)
-		if last.Add(time.Second).Before(in.From.Time) || first.After(in.To.Time) || in.Whole[g[0].Group] || in.Whole[g[0].ID] {
-			continue
-		}
 		call, lives := r.find(g)
 		switch {
+		case call == nil && (in.Whole[g[0].Group] || in.Whole[g[0].ID] || !in.unseen(g)):
+			continue
 		case lives && call == nil:
 			continue // a call that began in the gap and goes on: the snapshot tells it
-		case call == nil && first.Add(time.Second).Before(in.From.Time):
-			continue // we were there when it began: another of our calls that ended
 		case call == nil:
 			r.res.Added = append(r.res.Added, cmp.Or(g[0].Group, g[0].ID, g[0].Channel))
 		case !lives && !closed[call.CallID]:
@@ -108,11 +121,29 @@ func Events(in Input) Result {
 	return r.res
 }
 
+// unseen says whether a call of which we know nothing was in a gap. Without an
+// id nobody can say whether we know it: it must have begun there.
+func (in *Input) unseen(g []Record) bool {
+	first, last := span(g)
+	named := cmp.Or(g[0].Group, g[0].ID) != ""
+	for _, gap := range append(slices.Clone(in.Earlier), Span{in.From, in.To}) {
+		if !last.Add(time.Second).Before(gap.From.Time) && !first.After(gap.To.Time) && (named || !first.Add(time.Second).Before(gap.From.Time)) {
+			return true
+		}
+	}
+	return false
+}
+
 // learn notes the channels an event shows.
 func (r *repair) learn(call *Seen, e *bridge.Event) {
 	leg, peer := r.see(call, e.Leg), r.see(call, e.Peer)
 	for i := range e.More {
 		r.see(call, &e.More[i])
+	}
+	for _, k := range []*known{leg, peer} {
+		if k != nil && e.At.After(k.seen.Time) {
+			k.seen = e.At
+		}
 	}
 	switch e.Kind {
 	case bridge.ChannelEnded:
@@ -245,6 +276,14 @@ func span(g []Record) (first, last bridge.Time) {
 
 // group makes the events of one call.
 func (r *repair) group(g []Record, call *Seen, lives bool) {
+	r.seen = bridge.Time{}
+	if call != nil {
+		for i := range call.Events {
+			if at := call.Events[i].At; at.After(r.seen.Time) {
+				r.seen = at
+			}
+		}
+	}
 	ends, last := map[string]bridge.Time{}, map[string]int{}
 	ids := map[string]string{}
 	for i := range g {
@@ -283,7 +322,7 @@ func (r *repair) group(g []Record, call *Seen, lives bool) {
 			c.App, c.AppData = g[i].App, g[i].AppData
 			r.add(&g[i], bridge.Event{Kind: bridge.VariableSet, At: r.inGap(g[i].End), Leg: c})
 		}
-		if g[i].Other != "" && g[i].End.Add(time.Second).After(r.in.From.Time) {
+		if g[i].Other != "" && g[i].End.Add(time.Second).After(r.begun().Time) {
 			r.dial(g, i)
 		}
 	}
@@ -322,6 +361,17 @@ func order(m map[string]bridge.Time) []string {
 	return out
 }
 
+// begun is the beginning of the first gap.
+func (r *repair) begun() bridge.Time {
+	from := r.in.From
+	for _, g := range r.in.Earlier {
+		if g.From.Before(from.Time) {
+			from = g.From
+		}
+	}
+	return from
+}
+
 // begin tells of a channel nobody saw: it came in, unless we asked for it.
 func (r *repair) begin(rec *Record, k *known) {
 	c := &k.Channel
@@ -347,7 +397,7 @@ func (r *repair) begin(rec *Record, k *known) {
 func (r *repair) dial(g []Record, i int) {
 	rec := &g[i]
 	a, b := r.names[rec.Channel], r.names[rec.Other]
-	begun := rec.Start
+	begun := r.inGap(rec.Start)
 	if !b.dialled {
 		b.dialled = true
 		b.Since = rec.Start
@@ -371,10 +421,10 @@ func (r *repair) dial(g []Record, i int) {
 	}
 	if rec.Disposition == "ANSWERED" {
 		b.answered = true
-		r.add(rec, bridge.Event{Kind: bridge.DialAnswered, At: r.answer(g, i), Leg: a.copy(), Peer: b.copy()})
+		r.add(rec, bridge.Event{Kind: bridge.DialAnswered, At: b.since(r.answer(g, i)), Leg: a.copy(), Peer: b.copy()})
 		return
 	}
-	e := bridge.Event{Kind: bridge.DialEnded, At: r.inGap(rec.End), Leg: a.copy(), Peer: b.copy(), Result: bridge.DialNoAnswer}
+	e := bridge.Event{Kind: bridge.DialEnded, At: b.since(r.inGap(rec.End)), Leg: a.copy(), Peer: b.copy(), Result: bridge.DialNoAnswer}
 	switch rec.Disposition {
 	case "BUSY":
 		e.Result = bridge.DialBusy
@@ -411,13 +461,16 @@ func (r *repair) answer(g []Record, i int) bridge.Time {
 // end tells that a channel is gone. Who ended it is not known.
 func (r *repair) end(k *known, rec *Record, at bridge.Time) {
 	cause := map[string]int{"ANSWERED": 16, "BUSY": 17, "CONGESTION": 34}[rec.Disposition]
-	r.add(rec, bridge.Event{Kind: bridge.ChannelEnded, Name: bridge.FromCallLog, At: r.inGap(at), Leg: k.copy(), Cause: cause})
+	r.add(rec, bridge.Event{Kind: bridge.ChannelEnded, Name: bridge.FromCallLog, At: k.since(r.inGap(at)), Leg: k.copy(), Cause: cause})
 }
 
-// inGap moves a time, which the log cuts to the second, into the gap.
+// inGap moves a time, which the log cuts to the second, behind what we saw of
+// the call, and into the gap.
 func (r *repair) inGap(t bridge.Time) bridge.Time {
-	if t.Before(r.in.From.Time) && r.in.From.Sub(t) < time.Second {
-		return r.in.From
+	for _, from := range []bridge.Time{r.seen, r.in.From} {
+		if t.Before(from.Time) && from.Sub(t) < time.Second {
+			return from
+		}
 	}
 	return t
 }
@@ -432,8 +485,11 @@ func clamp(t, from, to bridge.Time) bridge.Time {
 	return t
 }
 
+// copy is the channel for an event of ours. What the operator's dialplan said
+// stands in the events that were seen; the times of a log would put it before.
 func (k *known) copy() *bridge.Channel {
 	c := k.Channel
+	c.Dir, c.DID, c.Ext = "", "", ""
 	return &c
 }
 

@@ -3,13 +3,16 @@ package prove
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"maps"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -51,6 +54,31 @@ type front struct {
 	now   mood
 	calm  chan struct{} // closed when the mood ends: whoever hangs goes on
 	count map[string]int
+	heard []string // what was asked and how it was answered, to explain a double
+}
+
+// hear notes a request for who has to find out what went wrong.
+func (f *front) hear(r *http.Request, body []byte, kind string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	plain, err := url.QueryUnescape(string(body))
+	if err != nil {
+		plain = string(body)
+	}
+	f.heard = append(f.heard, fmt.Sprintf("%s %s %s %s: %s", time.Now().Format(time.StampMilli), r.Method, r.URL, plain, kind))
+}
+
+// about returns what was asked about a call.
+func (f *front) about(id string) []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var out []string
+	for _, s := range f.heard {
+		if strings.Contains(s, id) {
+			out = append(out, s)
+		}
+	}
+	return out
 }
 
 func newFront(crm http.Handler, refused func(http.ResponseWriter), seed uint64) *front {
@@ -83,6 +111,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	kind, wait, calm := f.draw()
+	f.hear(r, body, kind)
 	pause := func(d time.Duration) {
 		t := time.NewTimer(d)
 		defer t.Stop()

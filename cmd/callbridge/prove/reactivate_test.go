@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -62,6 +63,7 @@ func TestKeyChangedUnderLoad(t *testing.T) {
 	}
 	pause(300 * time.Millisecond)
 	stop()
+	w.until("all calls are over", w.allOver)
 	w.stop()
 	var first bridge.Time
 	w.store(func(db *store.DB) error {
@@ -74,6 +76,7 @@ func TestKeyChangedUnderLoad(t *testing.T) {
 	const days = 2
 	from = time.Now()
 	must(t, storetest.MoveBack(t.Context(), w.dsn, days))
+	must(t, os.Truncate(w.calls, 0)) // its records would be of today
 
 	// Today calls come in still. Then the key is mended and the box ticked.
 	w.start()
@@ -101,7 +104,7 @@ func TestKeyChangedUnderLoad(t *testing.T) {
 		t.Errorf("the first refusal, %v, is not in the window from %v on", at, window)
 	}
 	said := w.command("integrations", "activate", retailID, "--resend")
-	w.until("what was held is delivered", w.settledAll)
+	w.until("what was held is delivered", func() bool { return w.allOver() && w.settledAll() })
 
 	var calls []bridge.Call
 	w.patiently(func(db *store.DB) (err error) {

@@ -54,12 +54,15 @@ type world struct {
 	key  []byte
 
 	sim      *arisim.Sim
+	calls    string // file of the PBX's call log
 	megaplan *megaplantest.Server
 	retail   *retailcrmtest.Fake
 	fronts   map[string]*front
 
 	cmd *exec.Cmd
 	log *os.File
+
+	putBack bool // the store was put back to an older state
 
 	mu     sync.Mutex
 	played []*played
@@ -76,7 +79,12 @@ type played struct {
 }
 
 func newWorld(t *testing.T, seed uint64, dsn string) *world {
-	w := &world{t: t, seed: seed, rnd: rand.New(rand.NewPCG(seed, 1)), dir: t.TempDir(), dsn: dsn, fronts: map[string]*front{}}
+	return newWorldIn(t, seed, dsn, t.TempDir())
+}
+
+// newWorldIn has its files in a folder, and so on a disk, of its own.
+func newWorldIn(t *testing.T, seed uint64, dsn, dir string) *world {
+	w := &world{t: t, seed: seed, rnd: rand.New(rand.NewPCG(seed, 1)), dir: dir, dsn: dsn, fronts: map[string]*front{}}
 	people := []struct{ first, last, ext string }{{"Иван", "Петров", "101"}, {"Ольга", "Смирнова", "102"}, {"Пётр", "Сидоров", "103"}}
 	mo := megaplantest.Options{Seed: megaplantest.Seed{Programs: []megaplantest.Program{{Name: "Продажи", States: []string{"Новая", "Оплачено"}, Won: []string{"Оплачено"}}}}}
 	var users []retailcrmtest.User
@@ -127,7 +135,10 @@ func newWorld(t *testing.T, seed uint64, dsn string) *world {
 			Tasks:   []bridge.TaskRule{{CallRule: missed, Responsible: "default", Due: bridge.Duration(time.Hour)}},
 		},
 	}}
-	w.sim = arisim.New(arisim.Options{WriteTimeout: 5 * time.Second})
+	// The PBX's own call log, with exact times or cut to seconds, at once or late.
+	w.calls = filepath.Join(t.TempDir(), "Master.csv") // the PBX's disk, not ours
+	w.sim = arisim.New(arisim.Options{WriteTimeout: 5 * time.Second, CallLog: w.calls, CallLogExact: seed%2 == 0,
+		CallLogLate: time.Duration(seed%3) * 250 * time.Millisecond})
 	if err := w.sim.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -156,9 +167,10 @@ time_zone: Europe/Moscow
 country: RU
 secret_key_file: %s
 pbx:
-  - {id: office, kind: asterisk, url: "%s", username: %s, password: %s, app: callbridge, trunks: [trunk]}
-`, listen, w.dsn, keyFile, w.sim.URL(), w.sim.Username(), w.sim.Password()), 0o600))
-	w.log, err = os.Create(filepath.Join(w.dir, "log"))
+  - {id: office, kind: asterisk, url: "%s", username: %s, password: %s, app: callbridge, trunks: [trunk], time_zone: UTC,
+     cdr: {csv: "%s", columns: [%s]}}
+`, listen, w.dsn, keyFile, w.sim.URL(), w.sim.Username(), w.sim.Password(), w.calls, strings.Join(arisim.CallLogColumns(), ", ")), 0o600))
+	w.log, err = os.Create(filepath.Join(w.t.TempDir(), "log")) // of the system, on a disk of its own
 	must(w.t, err)
 	w.t.Cleanup(func() {
 		w.kill()
@@ -179,9 +191,15 @@ pbx:
 // program alone recovers what it left.
 func (w *world) store(do func(*store.DB) error) {
 	w.t.Helper()
-	db, err := store.Open(w.t.Context(), w.dsn, w.key, slog.New(slog.DiscardHandler))
-	if err == nil {
-		err = errors.Join(do(db), db.Close())
+	var err error
+	for range 30 { // on a machine that does much else one waits for the other longer than SQLite does
+		var db *store.DB
+		if db, err = store.Open(w.t.Context(), w.dsn, w.key, slog.New(slog.DiscardHandler)); err == nil {
+			err = errors.Join(do(db), db.Close())
+		}
+		if !errors.Is(err, store.ErrLocked) {
+			break
+		}
 	}
 	if err != nil {
 		w.t.Fatalf("seed %d: %v", w.seed, err)
@@ -218,14 +236,36 @@ func (w *world) until(what string, ok func() bool) {
 	w.t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	late := time.After(3 * time.Minute)
+	late := time.After(5 * time.Minute)
 	for !ok() {
 		select {
 		case <-tick.C:
 		case <-late:
+			w.undone()
 			w.t.Fatalf("seed %d: never: %s", w.seed, what)
 		}
 	}
+}
+
+// undone tells what is not delivered.
+func (w *world) undone() {
+	w.t.Helper()
+	w.store(func(db *store.DB) error {
+		for _, state := range []bridge.DeliveryState{bridge.Waiting, bridge.Trying, bridge.Held, bridge.Refused, bridge.Expired} {
+			ds, err := db.Deliveries(w.t.Context(), store.DeliveryFilter{State: state, Limit: 20})
+			if err != nil {
+				return err
+			}
+			for _, d := range ds {
+				w.t.Logf("  %s %s %s, %d attempts, next %v: %s %s", d.Integration, d.Action.Key, d.State, d.Attempts, d.NextAt, d.Note, d.Error)
+			}
+		}
+		open, _, err := db.Calls(w.t.Context(), store.CallFilter{Open: true, Limit: 20})
+		for _, c := range open {
+			w.t.Logf("  open: %+v", c)
+		}
+		return err
+	})
 }
 
 func (w *world) kill() {
@@ -325,7 +365,29 @@ func (w *world) repair() {
 		}
 		return nil
 	})
-	must(w.t, storetest.PassTime(ctx, w.dsn, !strings.HasPrefix(w.dsn, "sqlite:")))
+	// On PostgreSQL a lease alone says that its worker died: it must not run out
+	// while the worker lives, whose requests end long before it.
+	dead := w.cmd == nil || w.cmd.ProcessState != nil
+	must(w.t, storetest.PassTime(ctx, w.dsn, dead && !strings.HasPrefix(w.dsn, "sqlite:")))
+}
+
+// allOver says that the store knows of no call that goes on.
+func (w *world) allOver() bool {
+	n := 0
+	w.store(func(db *store.DB) error {
+		open, _, err := db.Calls(w.t.Context(), store.CallFilter{Open: true, Limit: 1})
+		n = len(open)
+		return err
+	})
+	return n == 0
+}
+
+// said is the program's log.
+func (w *world) said() string {
+	w.t.Helper()
+	b, err := os.ReadFile(w.log.Name())
+	must(w.t, err)
+	return string(b)
 }
 
 func (w *world) ledger() {
@@ -346,9 +408,16 @@ func must(t *testing.T, err error) {
 	}
 }
 
+// inside says that this process has a mount namespace of its own, and where
+// the program is that it may run.
+const inside = "CALLBRIDGE_TEST_DISK"
+
 // binary builds the program as make build does, once.
 func binary(t *testing.T) string {
 	t.Helper()
+	if bin := os.Getenv(inside); bin != "" {
+		return bin
+	}
 	bin, err := build()
 	must(t, err)
 	return bin

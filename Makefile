@@ -9,7 +9,7 @@ BUILD   := CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VE
 STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 TESTRUN     := go run ./deploy/ci/testrun
 
-.PHONY: help build package run test e2e prove beside bench lint setup fmt clean
+.PHONY: help build package run test e2e prove beside fuzz bench lint setup fmt clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,7 +18,7 @@ build: ## build bin/callbridge, one static file without cgo
 	$(BUILD) -o bin/callbridge ./cmd/callbridge
 
 package: build ## make bin/callbridge_VERSION_ARCH.deb
-	go run ./deploy/deb/pack bin/callbridge '$(VERSION)' bin
+	deploy/deb/build bin/callbridge '$(VERSION)' bin
 
 run: build ## build it and start the demo: nothing to configure, http://127.0.0.1:8080
 	bin/callbridge demo
@@ -34,6 +34,9 @@ prove: ## kill it with -9 under load with faulty CRMs, N times: make prove N=100
 
 beside: ## what it costs beside a real Asterisk: make beside RATE=50 CALLS=1500
 	go test ./deploy/asterisk/e2e -run TestBesideAsterisk -count 1 -timeout 30m -v -beside-rate $(or $(RATE),50) -beside-calls $(or $(CALLS),1500)
+
+fuzz: ## every fuzz target, one after the other: make fuzz TIME=10m
+	deploy/ci/fuzz $(or $(TIME),10m)
 
 bench: ## the benchmarks
 	go test -run '^$$' -bench . -benchmem ./...

@@ -36,7 +36,6 @@ type userConfig struct {
 	thing
 	Employee maybe[thing] `json:"employee"`
 	Number   crm.Text     `json:"internalNumber"`
-	Settings crm.Text     `json:"settings"` // JSON
 }
 
 // extension strips the SIP form: sip:101@pbx is 101.

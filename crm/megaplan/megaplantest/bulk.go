@@ -72,3 +72,4 @@ func (c *call) byLinks() (result, *failure) {
 	slices.Reverse(out) // the order is not guaranteed
 	return result{raw: out}, nil
 }
+

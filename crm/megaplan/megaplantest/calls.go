@@ -50,7 +50,10 @@ func (s *Server) tell(e *entity, created bool) {
 }
 
 func (s *Server) listed(employee string) bool {
-	return s.configOf(employee) != nil
+	return slices.ContainsFunc(s.order["CallUserConfig"], func(c *entity) bool {
+		l, _ := c.data["employee"].(object)
+		return str(l["id"]) == employee
+	})
 }
 
 func (c *call) newCall() (result, *failure) {

@@ -73,6 +73,12 @@ func (c *cli) syncOne(ctx context.Context, a *app.App, id string, shorter bool, 
 	for _, text := range s.Issues {
 		fmt.Fprintf(c.out, "  %s\n", text)
 	}
+	if len(s.Changes) > 0 && s.Changes[0].At == s.SyncedAt {
+		fmt.Fprintln(c.out, "What changed in the CRM:")
+		for _, text := range s.Changes[0].What {
+			fmt.Fprintf(c.out, "  %s\n", text)
+		}
+	}
 	return nil
 }
 

@@ -7,6 +7,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 BUILD   := CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
 # The newest release that reads Go 1.26; run from its own module, so that go.mod knows nothing of it.
 STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+BENCHSTAT   := go run golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 TESTRUN     := go run ./deploy/ci/testrun
 
 .PHONY: help build package run test e2e prove beside fuzz bench lint setup fmt clean
@@ -38,8 +39,10 @@ beside: ## what it costs beside a real Asterisk: make beside RATE=50 CALLS=1500
 fuzz: ## every fuzz target, one after the other: make fuzz TIME=10m
 	deploy/ci/fuzz $(or $(TIME),10m)
 
-bench: ## the benchmarks
-	go test -run '^$$' -bench . -benchmem ./...
+bench: ## the benchmarks through benchstat, beside an older run: make bench COUNT=6 BASE=old.txt; the run is kept in .cache/bench.txt
+	@mkdir -p .cache
+	go test -run '^$$' -bench . -benchmem -count $(or $(COUNT),6) $(or $(PKG),./...) | tee .cache/bench.txt
+	$(BENCHSTAT) $(BASE) .cache/bench.txt
 
 lint: ## gofmt, go vet and staticcheck
 	@bad=$$(gofmt -l .); \

@@ -24,7 +24,7 @@ type cardDesk struct{ a *App }
 // Write makes deliveries of what was written, one per integration. The same
 // request again adds nothing: its id is part of the keys.
 func (x cardDesk) Write(ctx context.Context, w web.Work) ([]bridge.Delivery, error) {
-	call, err := site{x.a}.Call(ctx, w.CallID)
+	call, err := site(x).Call(ctx, w.CallID)
 	if err != nil {
 		return nil, err
 	}

@@ -303,7 +303,10 @@ func (s *server) deliveriesForm(w http.ResponseWriter, r *http.Request) error {
 	case "retry":
 		n, err = s.retryDeliveries(r, c)
 	case "retry-all":
-		c = chosen{Integration: r.PostFormValue("integration"), State: bridge.DeliveryState(r.PostFormValue("state")), Day: r.PostFormValue("day")}
+		c = chosen{Integration: r.PostFormValue("integration"), Day: r.PostFormValue("day")}
+		if st := bridge.DeliveryState(r.PostFormValue("state")); st == bridge.Refused || st == bridge.Expired {
+			c.State = st // any other filter shows nothing that could be tried again
+		}
 		n, err = s.retryDeliveries(r, c)
 	case "skip":
 		n, err = s.skipDeliveries(r, c)

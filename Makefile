@@ -13,7 +13,7 @@ TESTRUN     := go run ./deploy/ci/testrun
 .PHONY: help build package run test e2e prove beside fuzz bench lint setup fmt clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build bin/callbridge, one static file without cgo
 	$(BUILD) -o bin/callbridge ./cmd/callbridge
@@ -43,6 +43,11 @@ bench: ## the benchmarks through benchstat, beside an older run: make bench COUN
 	@mkdir -p .cache
 	go test -run '^$$' -bench . -benchmem -count $(or $(COUNT),6) $(or $(PKG),./...) | tee .cache/bench.txt
 	$(BENCHSTAT) $(BASE) .cache/bench.txt
+
+screenshots: ## the pictures of the README, made by the browser tests
+	CALLBRIDGE_SCREENSHOTS=$(CURDIR)/screenshots go test ./cmd/callbridge -count 1 -run 'TestDemoInBrowser|TestConsoleOfTheDemo'
+	cp screenshots/demo-agent-card.png docs/agent.png
+	cp screenshots/demo-console.png docs/console.png
 
 lint: ## gofmt, go vet and staticcheck
 	@bad=$$(gofmt -l .); \

@@ -210,6 +210,8 @@ func (b *Browser) Shot(name string) {
 	if dir == "" {
 		return
 	}
+	// A card that is still fading in is no picture for people.
+	b.Until(`document.getAnimations().every((a) => a.playState !== "running" || a.effect.getTiming().iterations === Infinity)`)
 	ctx, cancel := context.WithTimeout(b.ctx, patience)
 	defer cancel()
 	png, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())

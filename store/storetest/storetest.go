@@ -56,6 +56,7 @@ func Run(t *testing.T, dsn func(testing.TB) string) {
 		{"safety", testSafety},
 		{"resend", testResend},
 		{"personal", testPersonal},
+		{"repair", testRepair},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.f(t, dsn) })
 	}

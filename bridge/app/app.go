@@ -305,6 +305,7 @@ func (a *App) Ready(ctx context.Context) []string { return site{a}.missing(ctx) 
 // context or a fault of the configuration; everything else it repairs itself.
 func (a *App) listen(p *phoneSystem) {
 	emit := a.repairing(p)
+	a.repairs.Go(func() { a.watch(p) })
 	for a.links.Err() == nil {
 		if err := p.stream.Run(a.links, emit); err != nil && a.links.Err() == nil {
 			a.log.Error("the link to the PBX ended; it is opened again", "pbx", p.id, "err", err)

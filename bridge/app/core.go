@@ -47,8 +47,8 @@ type core struct {
 
 	mu    sync.Mutex
 	queue []bridge.Event
-	packs [][]bridge.Event // events that count together: see emitTogether
-	stops []stop           // phones that were silent for a moment
+	packs []pack // events that count together: see emitTogether
+	stops []stop // phones that were silent for a moment
 	wake  chan struct{}
 
 	liveMu sync.RWMutex
@@ -166,8 +166,8 @@ func (c *core) accept(e bridge.Event) (bridge.Event, time.Time, bool) {
 		}
 		return e, arrived, false // tells nothing of a call
 	case bridge.LinkUp:
-		if e.Name == bridge.FromCallLog {
-			break // told already
+		if e.Name == bridge.FromCallLog || e.Value == bridge.Watched {
+			break // told already; or the link was there all the time
 		}
 		c.metrics.gaps.WithLabelValues(e.PBX).Inc()
 		c.phones.forget(e.PBX)

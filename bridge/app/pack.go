@@ -6,14 +6,25 @@ import (
 
 	"callbridge/bridge"
 	"callbridge/bridge/track"
+	"callbridge/pbx/cdr"
 )
 
 // emitTogether gives the core events that are known at one moment and count as
 // one: a call that began and ended while we did not see the PBX must not pop
 // up, ring and vanish again.
-func (c *core) emitTogether(events []bridge.Event) {
+func (c *core) emitTogether(events []bridge.Event) { c.emitLate(nil, events) }
+
+// pack is events that count as one, and calls they may belong to that the
+// tracker may have forgotten.
+type pack struct {
+	calls  []cdr.Seen
+	events []bridge.Event
+}
+
+// emitLate is emitTogether for what is learned of calls long after their end.
+func (c *core) emitLate(calls []cdr.Seen, events []bridge.Event) {
 	c.mu.Lock()
-	c.packs = append(c.packs, events)
+	c.packs = append(c.packs, pack{calls, events})
 	c.mu.Unlock()
 	select {
 	case c.wake <- struct{}{}:
@@ -28,8 +39,11 @@ func (c *core) allPacks() bool {
 	c.packs = nil
 	c.mu.Unlock()
 	for _, p := range packs {
+		for _, call := range p.calls {
+			c.tracker.Restore(call.CallID, call.Events) // one it knows stays as it is
+		}
 		var events []bridge.Event
-		for _, e := range p {
+		for _, e := range p.events {
 			if e, _, ok := c.accept(e); ok {
 				events = append(events, e)
 			}

@@ -108,7 +108,11 @@ func (a *App) repairing(p *phoneSystem) func(bridge.Event) {
 			}
 			mine := &heldBack{until: up.Seen}
 			held = mine
-			a.repairs.Go(func() { a.repair(p, &lost, up, mine) })
+			a.repairs.Go(func() {
+				if g, found := a.repair(p, &lost, up, mine); g != nil {
+					a.repairLate(g, found)
+				}
+			})
 		default:
 			a.core.emit(e)
 		}
@@ -151,8 +155,9 @@ func (h *heldBack) release() []bridge.Event {
 	return h.events
 }
 
-// repair reads the log and ends the gap.
-func (a *App) repair(p *phoneSystem, lost *bridge.Event, up bridge.Event, held *heldBack) {
+// repair reads the log and ends the gap; it returns it, and what the log told,
+// unless the program stops.
+func (a *App) repair(p *phoneSystem, lost *bridge.Event, up bridge.Event, held *heldBack) (*gap, cdr.Result) {
 	p.repairing.Lock()
 	defer p.repairing.Unlock()
 	g := gap{p: p, from: lost.From, to: up.At, now: up.Snapshot}
@@ -164,7 +169,7 @@ func (a *App) repair(p *phoneSystem, lost *bridge.Event, up bridge.Event, held *
 	}
 	a.writer.flush() // what was seen before the gap is stored now
 	if a.links.Err() != nil {
-		return // or it would be, were there time
+		return nil, cdr.Result{} // or it would be, were there time
 	}
 	err := a.whatLived(&g)
 	var found cdr.Result
@@ -182,7 +187,7 @@ func (a *App) repair(p *phoneSystem, lost *bridge.Event, up bridge.Event, held *
 	began := time.Now()
 	for err == nil && len(found.Unknown) > 0 && time.Since(began) < lateRecords {
 		if !sleep(a.links, lateRecords/20) {
-			return // whoever starts next finds the calls open, and this gap
+			return nil, found // whoever starts next finds the calls open, and this gap
 		}
 		var more cdr.Result
 		if more, err = a.readLog(&g); err == nil && len(more.Closed) > len(found.Closed) {
@@ -198,11 +203,11 @@ func (a *App) repair(p *phoneSystem, lost *bridge.Event, up bridge.Event, held *
 	began = time.Now()
 	for _, wait := range repairAgain {
 		if !sleep(a.links, wait-time.Since(began)) {
-			return
+			return nil, found
 		}
 		a.writer.flush()
 		if a.links.Err() != nil {
-			return
+			return nil, found
 		}
 		again, err := a.readLog(&g)
 		if err != nil || len(again.Events) <= len(found.Events) {
@@ -213,6 +218,7 @@ func (a *App) repair(p *phoneSystem, lost *bridge.Event, up bridge.Event, held *
 		a.told(&g, found)
 		g.settle(found)
 	}
+	return &g, found
 }
 
 // sleep is false if ctx ended first.

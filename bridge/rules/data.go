@@ -80,8 +80,8 @@ type About struct {
 	Agent     bridge.Employee // of AgentOf(call)
 	RecordURL string
 	Name      func(extension string) string // of an employee; nil: extensions only
-	Zone      *time.Location // of the integration; nil is UTC
-	Lang      string         // "" is Russian
+	Zone      *time.Location                // of the integration; nil is UTC
+	Lang      string                        // "" is Russian
 }
 
 // AgentOf returns the extension that stands for our side of the call.

@@ -31,9 +31,10 @@ func runCalls(ctx context.Context, c *cli, args []string) error {
 	}
 	switch {
 	case words[0] == "list" && len(words) == 1:
+	case words[0] == "gaps" && len(words) == 1:
 	case (words[0] == "show" || words[0] == "case") && len(words) == 2:
 	default:
-		return usagef("say `calls list`, `calls show ID` or `calls case ID`")
+		return usagef("say `calls list`, `calls show ID`, `calls case ID` or `calls gaps`")
 	}
 	e, err := c.open(ctx, *conf)
 	if err != nil {
@@ -49,6 +50,16 @@ func runCalls(ctx context.Context, c *cli, args []string) error {
 			return printJSONLines(c.out, calls)
 		}
 		return e.printCalls(c.out, calls)
+	}
+	if words[0] == "gaps" {
+		gaps, err := e.db.Gaps(ctx, time.Now().AddDate(0, 0, -gapDays))
+		if err != nil {
+			return err
+		}
+		if *asJSON {
+			return printJSONLines(c.out, gapLines(gaps))
+		}
+		return e.printGaps(c.out, gaps)
 	}
 	if words[0] == "case" {
 		return e.writeCase(ctx, c.out, words[1])

@@ -46,7 +46,7 @@ func commands() []command {
 		{"demo", "", "simulated PBX, sandbox CRMs and all pages; nothing to configure", runDemo},
 		{"sandbox", "", "the sandbox CRMs alone, each on its own port", runSandbox},
 		{"replay", "FILE…", "put recorded ARI streams, or a case file, through the whole bridge", runReplay},
-		{"calls", "list | show ID | case ID", "calls and what became of them", runCalls},
+		{"calls", "list | show ID [-events] | case ID | gaps", "calls and what became of them, and when a PBX could not be seen", runCalls},
 		{"check", "", "the doctor: everything calls depend on, line by line", runCheck},
 		{"deliveries", "list | retry ID… | skip ID…", "the ledger of actions", runDeliveries},
 		{"integrations", "list | check ID | activate ID | deactivate ID", "CRM accounts", runIntegrations},

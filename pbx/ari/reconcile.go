@@ -23,20 +23,9 @@ func (p *PBX) reconcile(ctx context.Context, opened time.Time, emit func(bridge.
 			return nil, err
 		}
 	}
-	var info, channels, bridges []byte
-	if err := p.do(ctx, request{op: "info", method: http.MethodGet, path: "/asterisk/info", out: &info}); err != nil {
-		return nil, err
-	}
-	asked := time.Now()
-	if err := p.do(ctx, request{op: "channels", method: http.MethodGet, path: "/channels", out: &channels}); err != nil {
-		return nil, err
-	}
-	if err := p.do(ctx, request{op: "bridges", method: http.MethodGet, path: "/bridges", out: &bridges}); err != nil {
-		return nil, err
-	}
-	snap, err := p.dec.Snapshot(info, channels, bridges)
+	snap, info, channels, asked, err := p.snapshot(ctx)
 	if err != nil {
-		return nil, fault.New(fault.Temporary, "ari: snapshot", "%v", err)
+		return nil, err
 	}
 	again := false
 	for i := range snap.Channels {
@@ -71,6 +60,32 @@ func (p *PBX) reconcile(ctx context.Context, opened time.Time, emit func(bridge.
 		p.log.Error("the ARI user may only read", "user", p.cfg.Username)
 	}
 	return p.inStasis(channels), nil
+}
+
+// snapshot asks what exists; it returns two of the answers as they came, and
+// when it asked.
+func (p *PBX) snapshot(ctx context.Context) (snap bridge.Snapshot, info, channels []byte, asked time.Time, err error) {
+	var bridges []byte
+	if err = p.do(ctx, request{op: "info", method: http.MethodGet, path: "/asterisk/info", out: &info}); err != nil {
+		return snap, nil, nil, asked, err
+	}
+	asked = time.Now()
+	if err = p.do(ctx, request{op: "channels", method: http.MethodGet, path: "/channels", out: &channels}); err != nil {
+		return snap, nil, nil, asked, err
+	}
+	if err = p.do(ctx, request{op: "bridges", method: http.MethodGet, path: "/bridges", out: &bridges}); err != nil {
+		return snap, nil, nil, asked, err
+	}
+	if snap, err = p.dec.Snapshot(info, channels, bridges); err != nil {
+		err = fault.New(fault.Temporary, "ari: snapshot", "%v", err)
+	}
+	return snap, info, channels, asked, err
+}
+
+// Snapshot returns what the PBX has now, and when that was by its clock.
+func (p *PBX) Snapshot(ctx context.Context) (bridge.Snapshot, bridge.Time, error) {
+	snap, _, _, asked, err := p.snapshot(ctx)
+	return snap, p.clock.pbx(asked), err
 }
 
 func stamp(t bridge.Time) string { return strconv.FormatInt(t.Milli(), 10) }

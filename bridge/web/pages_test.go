@@ -176,7 +176,7 @@ func TestEveryTextIsThereInBothLanguages(t *testing.T) {
 			need[prefix+m[1]] = true
 		}
 	}
-	for _, glob := range []string{"templates/*.html", "static/agent.js"} {
+	for _, glob := range []string{"templates/*.html", "static/agent.js", "static/desk.js"} {
 		names, err := fs.Glob(files, glob)
 		if err != nil {
 			t.Fatal(err)
@@ -193,7 +193,7 @@ func TestEveryTextIsThereInBothLanguages(t *testing.T) {
 			}
 		}
 	}
-	for _, n := range []string{"api.go", "auth.go", "server.go", "pages.go", "overview.go", "why.go", "once.go", "settings.go", "setrules.go", "setlists.go", "setversions.go", "setapi.go"} {
+	for _, n := range []string{"api.go", "auth.go", "server.go", "pages.go", "overview.go", "why.go", "once.go", "settings.go", "setrules.go", "setlists.go", "setversions.go", "setapi.go", "desk.go", "personal.go", "tokens.go", "alarms.go", "callextras.go"} {
 		b, err := os.ReadFile(n)
 		if err != nil {
 			t.Fatal(err)

@@ -20,6 +20,7 @@ type rulesForm struct {
 	Fields  []bridge.FieldRule
 	Minutes string
 	People  []string // words and e-mails for "responsible"
+	Ours    []bridge.Line
 	Dry     *rules.DryRun
 	Lang    lang
 }
@@ -37,6 +38,7 @@ type ruleRow struct {
 	Responsible string
 	Hours       string
 	Title       string
+	Text        string
 	Scheme      string
 	Attach      bool
 	Fields      string
@@ -45,6 +47,29 @@ type ruleRow struct {
 
 // Has says whether the rule names an outcome.
 func (r ruleRow) Has(o string) bool { return slices.Contains(r.Rule.Outcome, bridge.Outcome(o)) }
+
+// HasReason and HasLine say whether the rule names one.
+func (r ruleRow) HasReason(x string) bool { return slices.Contains(r.Rule.Reason, bridge.Reason(x)) }
+
+// HasLine is HasReason for a line.
+func (r ruleRow) HasLine(n string) bool { return slices.Contains(r.Rule.Lines, n) }
+
+// Narrow says whether the rule names reasons or lines, so that they are to be seen at once.
+func (r ruleRow) Narrow() bool { return len(r.Rule.Reason)+len(r.Rule.Lines) > 0 || r.Text != "" }
+
+// Reasons are those a rule can name.
+func (f rulesForm) Reasons() []bridge.Reason { return bridge.Reasons() }
+
+// LinesOf are our lines, and those a rule names beside them.
+func (f rulesForm) LinesOf(r ruleRow) []bridge.Line {
+	out := slices.Clone(f.Ours)
+	for _, n := range r.Rule.Lines {
+		if !slices.ContainsFunc(out, func(l bridge.Line) bool { return l.Number == n }) {
+			out = append(out, bridge.Line{Number: n})
+		}
+	}
+	return out
+}
 
 // Known is the choice "known clients, new ones, all".
 func (r ruleRow) Known() string {
@@ -67,7 +92,7 @@ func (s *server) rulesFormPage(w http.ResponseWriter, r *http.Request) error {
 		return ErrNotFound
 	}
 	l := s.language(r)
-	v := rulesForm{form: f, In: now.Integrations[at], Lang: l, People: rules.ResponsibleWords()}
+	v := rulesForm{form: f, In: now.Integrations[at], Lang: l, People: rules.ResponsibleWords(), Ours: now.Lines}
 	for _, e := range now.Employees {
 		if e.Email != "" {
 			v.People = append(v.People, e.Email)
@@ -117,8 +142,8 @@ func (s *server) saveRules(w http.ResponseWriter, r *http.Request, v *rulesForm,
 	return false, err
 }
 
-// readRules makes rules of the form. What a rule holds beyond the form (lines,
-// reasons, texts) stays.
+// readRules makes rules of the form. What a form does not hold stays as it is:
+// a row says by ".more" that it holds reasons, lines and the text.
 func readRules(r *http.Request, v *rulesForm) bridge.CallRules {
 	old, form := v.In.Calls, r.PostForm
 	out := old
@@ -167,6 +192,9 @@ func readRules(r *http.Request, v *rulesForm) bridge.CallRules {
 			continue
 		}
 		t.Responsible, t.Title = form.Get(name+".responsible"), strings.TrimSpace(form.Get(name+".title"))
+		if form.Has(name + ".more") {
+			t.Text = typedText(form.Get(name + ".text"))
+		}
 		t.Due = 0
 		if h := strings.ReplaceAll(strings.TrimSpace(form.Get(name+".due")), ",", "."); h != "" {
 			hours, err := strconv.ParseFloat(h, 64)
@@ -189,6 +217,9 @@ func readRules(r *http.Request, v *rulesForm) bridge.CallRules {
 			continue
 		}
 		p.Responsible, p.Title = form.Get(name+".responsible"), strings.TrimSpace(form.Get(name+".title"))
+		if form.Has(name + ".more") {
+			p.Text = typedText(form.Get(name + ".text"))
+		}
 		p.Scheme, p.AttachOpen = strings.TrimSpace(form.Get(name+".scheme")), form.Get(name+".attach_open") != ""
 		p.Fields = readFields(form.Get(name + ".fields"))
 		out.Processes = append(out.Processes, p)
@@ -241,12 +272,24 @@ func readRule(form map[string][]string, name string, was bridge.CallRule) (bridg
 	for _, o := range form[name+".outcome"] {
 		was.Outcome = append(was.Outcome, bridge.Outcome(o))
 	}
+	if get(".more") != "" {
+		was.Reason, was.Lines = nil, nil
+		for _, x := range form[name+".reason"] {
+			was.Reason = append(was.Reason, bridge.Reason(x))
+		}
+		for _, n := range form[name+".line"] {
+			was.Lines = append(was.Lines, n)
+		}
+	}
 	if k := get(".known"); k == "yes" || k == "no" {
 		known := k == "yes"
 		was.Known = &known
 	}
 	return was, true
 }
+
+// typedText is what was typed into a box of several lines.
+func typedText(s string) string { return strings.TrimSpace(strings.ReplaceAll(s, "\r\n", "\n")) }
 
 // show makes rows of the rules, with an empty one at the end of each list.
 func (v *rulesForm) show(l lang) {
@@ -257,7 +300,7 @@ func (v *rulesForm) show(l lang) {
 	}
 	tasks := ruleList{Name: "tasks"}
 	for i, r := range c.Tasks {
-		row := ruleRow{Name: fmt.Sprintf("tasks[%d]", i), Rule: r.CallRule, Responsible: r.Responsible, Title: r.Title}
+		row := ruleRow{Name: fmt.Sprintf("tasks[%d]", i), Rule: r.CallRule, Responsible: r.Responsible, Title: r.Title, Text: r.Text}
 		what := l.t("set.to.tasks") + " → " + rules.ResponsibleWord(orDefault(r.Responsible), string(l))
 		if r.Due > 0 {
 			row.Hours = strconv.FormatFloat(time.Duration(r.Due).Hours(), 'f', -1, 64)
@@ -268,7 +311,7 @@ func (v *rulesForm) show(l lang) {
 	}
 	processes := ruleList{Name: "processes"}
 	for i, r := range c.Processes {
-		processes.Rows = append(processes.Rows, ruleRow{Name: fmt.Sprintf("processes[%d]", i), Rule: r.CallRule, Responsible: r.Responsible, Title: r.Title, Scheme: r.Scheme,
+		processes.Rows = append(processes.Rows, ruleRow{Name: fmt.Sprintf("processes[%d]", i), Rule: r.CallRule, Responsible: r.Responsible, Title: r.Title, Text: r.Text, Scheme: r.Scheme,
 			Attach: r.AttachOpen, Fields: showFields(r.Fields), Sentence: l.sentence(r.CallRule, l.t("set.to.processes")+" → "+rules.ResponsibleWord(orDefault(r.Responsible), string(l)))})
 	}
 	v.Lists = []ruleList{comm, tasks, processes}

@@ -118,6 +118,10 @@ var deskTexts = map[string][2]string{
 	"call.resend.go":    {"Отправить", "Send"},
 	"call.resent":       {"Отправляется записей: {n}.", "On their way: {n}."},
 
+	"set.more":            {"Ещё условия и текст", "More conditions and the text"},
+	"set.reasons":         {"Причина (не отмечено — любая)", "Reason (none ticked: any)"},
+	"set.rulelines":       {"Линии (не отмечено — все)", "Lines (none ticked: all)"},
+	"set.wholetext":       {"Текст (пусто — обычный, со всем о звонке)", "Text (empty: the usual one, with all about the call)"},
 	"set.personal":        {"Личные данные", "Personal data"},
 	"set.personal.more":   {"Найти, выгрузить или стереть всё, что хранится о номере клиента", "Find, export or erase all that is kept about a client’s number"},
 	"personal.whose":      {"О ком", "About whom"},

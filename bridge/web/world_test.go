@@ -296,7 +296,9 @@ func (b *browser) do(method, path, body string, header ...string) answer {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	return answer{resp.StatusCode, resp.Header, string(raw)}
+	a := answer{resp.StatusCode, resp.Header, string(raw)}
+	asDocumented(b.t, method, path, a)
+	return a
 }
 
 func (b *browser) get(path string, header ...string) answer {

@@ -19,7 +19,7 @@ build: ## build bin/callbridge, one static file without cgo
 	$(BUILD) -o bin/callbridge ./cmd/callbridge
 
 package: build ## make bin/callbridge_VERSION_ARCH.deb
-	deploy/deb/build bin/callbridge '$(VERSION)' bin
+	go run ./deploy/deb/pack bin/callbridge '$(VERSION)' bin
 
 run: build ## build it and start the demo: nothing to configure, http://127.0.0.1:8080
 	bin/callbridge demo

@@ -334,6 +334,12 @@ type StatusTeller interface {
 	StatusTold(word string) (s UserStatus, ok bool)
 }
 
+// StatusLister is a StatusSetter that reports nothing by itself: it is asked now
+// and then what its users set themselves to. Who is missing tells nothing.
+type StatusLister interface {
+	Statuses(ctx context.Context) (map[UserID]UserStatus, error)
+}
+
 // StatusReader is a StatusSetter that tells what it shows, so that a call can
 // put back what was before. Without it everybody was free. "" means that the
 // user's status is not ours to touch.

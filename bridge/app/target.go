@@ -158,6 +158,7 @@ func (a *App) startTarget(t *target) {
 	t.done.Go(func() { t.worker.Run(ctx) })
 	t.done.Go(func() { a.syncStaff(ctx, t) })
 	t.done.Go(func() { a.showStatuses(ctx, t) })
+	t.done.Go(func() { a.askStatuses(ctx, t) })
 	t.done.Go(func() { a.watchRights(ctx, t) })
 }
 

@@ -179,6 +179,8 @@ var settingsTexts = map[string][2]string{
 	"fieldhelp.megaplan.when":                   {"Как время попадает в дело: при создании (create), изменением после (update), только текстом (never). auto сам узнаёт, что принимает аккаунт.", "How the time gets into the item."},
 	"fieldhelp.megaplan.cards":                  {"each: у каждого, у кого звонит телефон, откроется своё окно. one: одно окно, которое переходит от сотрудника к сотруднику.", "each: a window for everybody who rings; one: a single one."},
 	"fieldhelp.megaplan.search":                 {"thorough: номера в любом написании, три запроса; quick: один запрос, только 79161234567.", "thorough: every spelling; quick: one request."},
+	"field.dnd_path":                            {"Переключатель «не беспокоить»", "Do-not-disturb switch"},
+	"fieldhelp.megaplan.dnd_path":               {"Где в JSON-настройках пользователя телефонии стоит переключатель веб-телефона Мегаплана, имена через точку: phone.dnd. Мегаплан этого не описывает; пусто — переключатель не синхронизируется.", "Where the switch of Megaplan’s web phone stands in the user’s telephony settings."},
 	"field.application":                         {"UUID приложения", "UUID of the application"},
 	"fieldhelp.megaplan.application":            {"Для кнопки звонка внутри Мегаплана: UUID вашего приложения (Настройки → Приложения), страница которого — адрес Callbridge. Пусто — страницы внутри Мегаплана нет.", "For the call button inside Megaplan."},
 	"fieldhelp.megaplan.requests_per_second":    {"Сколько в среднем; 0 — без ограничения. Пусто — 0,8 с запасом 300.", "How many on average; 0 means no limit."},

@@ -16,6 +16,10 @@
 //     with masterType todo; `when` may be refused at creation: todos.go
 //   - our key stands in square brackets at the end of descriptions: html.go
 //   - an open deal is one whose result, or state's type, is active: deals.go
+//   - do-not-disturb has no documented place; a setting says where in the settings
+//     of a user it stands, if anywhere: presence.go
+//   - whether a call makes a communication by itself is looked up once a day: todos.go
+//   - who opened our page inside Megaplan is asked by checkUserSign: embed.go
 //   - at most 3000 requests an hour, the limit of the older API: Fields
 //
 // Which test proves which row of the requirements stands in ROWS.md.
@@ -61,6 +65,8 @@ var (
 		Help: "thorough finds numbers in every spelling with three requests; quick asks once and finds only numbers kept as 79161234567."}
 	fieldApplication = setting.Field{Name: "application", Label: "UUID of the application",
 		Help: "For the call button inside Megaplan: the UUID of your application (Настройки → Приложения), whose page address is that of Callbridge. Empty: no page inside Megaplan."}
+	fieldDND = setting.Field{Name: "dnd_path", Label: "Do-not-disturb switch",
+		Help: "Where the switch of Megaplan's web phone stands in the JSON settings of a user of telephony, names with dots between: phone.dnd. Megaplan does not document it; empty: the switch is not synchronised."}
 	fieldRate = setting.Field{Name: "requests_per_second", Label: "Requests per second",
 		Help: "How many requests on average; 0 means no limit. Empty: 0.8 with a reserve of 300, and no limit for a sandbox on this machine."}
 )
@@ -72,7 +78,7 @@ var Driver = crm.Driver{
 	Name:  driverName,
 	Title: "Megaplan",
 	Fields: []setting.Field{fieldURL, fieldUsername, fieldPassword, fieldToken,
-		fieldCommunication, fieldTask, fieldProgram, fieldWhen, fieldCards, fieldSearch, fieldApplication, fieldRate},
+		fieldCommunication, fieldTask, fieldProgram, fieldWhen, fieldCards, fieldSearch, fieldApplication, fieldDND, fieldRate},
 	PerSecond: defaultRate,
 	Open:      open,
 }
@@ -144,6 +150,12 @@ func open(env crm.Env, v setting.Values) (crm.Client, error) {
 	c.api = crm.NewAPI(env, crm.APIOptions{Name: driverName, Base: c.base + "/api/v3", Secrets: []string{token, pass},
 		Classify: classify, Limits: limits, SlowDown: 15 * time.Second})
 	c.auth = newAuth(c.api, env, c.base, user, pass, token)
+	if path := v.Get(fieldDND); path != "" {
+		if strings.Contains("."+path+".", "..") {
+			return nil, fmt.Errorf("dnd_path: %q is no path such as phone.dnd", path)
+		}
+		return withPresence{c}, nil
+	}
 	return c, nil
 }
 

@@ -36,6 +36,7 @@ type userConfig struct {
 	thing
 	Employee maybe[thing] `json:"employee"`
 	Number   crm.Text     `json:"internalNumber"`
+	Settings crm.Text     `json:"settings"` // JSON
 }
 
 // extension strips the SIP form: sip:101@pbx is 101.

@@ -72,4 +72,3 @@ func (c *call) byLinks() (result, *failure) {
 	slices.Reverse(out) // the order is not guaranteed
 	return result{raw: out}, nil
 }
-

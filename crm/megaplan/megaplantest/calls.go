@@ -50,10 +50,7 @@ func (s *Server) tell(e *entity, created bool) {
 }
 
 func (s *Server) listed(employee string) bool {
-	return slices.ContainsFunc(s.order["CallUserConfig"], func(c *entity) bool {
-		l, _ := c.data["employee"].(object)
-		return str(l["id"]) == employee
-	})
+	return s.configOf(employee) != nil
 }
 
 func (c *call) newCall() (result, *failure) {

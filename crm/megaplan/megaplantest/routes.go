@@ -198,10 +198,8 @@ func (c *call) dropConfig() (result, *failure) {
 }
 
 func (c *call) configOf() (result, *failure) {
-	for _, e := range c.s.order["CallUserConfig"] {
-		if l, _ := e.data["employee"].(object); str(l["id"]) == c.args[0] {
-			return result{one: e}, nil
-		}
+	if e := c.s.configOf(c.args[0]); e != nil {
+		return result{one: e}, nil
 	}
 	return result{}, missing("CallUserConfig", c.args[0])
 }

@@ -288,7 +288,7 @@ var schemas = map[string]schema{
 	"Integration": {"uuid": {readOnly: true, short: true}, "identifier": {readOnly: true}, "name": {check: text, required: true, short: true}, "description": {check: text},
 		"isEnabled": {readOnly: true, short: true}, "isWidget": {check: boolean, short: true}, "subscribedStreams": {readOnly: true, short: true}, "streamUri": {check: text, short: true},
 		"preferencesUri": {check: text}, "pageUri": {check: text, short: true}, "category": {check: text, short: true}},
-	"File": {"name": {readOnly: true, short: true}, "extension": {readOnly: true, short: true}, "size": {readOnly: true, short: true}, "path": {readOnly: true, short: true}, "mimeType": {readOnly: true, short: true}},
+	"File":         {"name": {readOnly: true, short: true}, "extension": {readOnly: true, short: true}, "size": {readOnly: true, short: true}, "path": {readOnly: true, short: true}, "mimeType": {readOnly: true, short: true}},
 	"TodoCategory": {"name": {readOnly: true, short: true}, "masterType": {readOnly: true, short: true}},
 	"TodoStatus":   {"name": {readOnly: true, short: true}, "masterType": {readOnly: true, short: true}},
 	"Program": {"name": {readOnly: true, short: true, sortable: true}, "states": {readOnly: true}, "transitions": {readOnly: true}, "triggers": {readOnly: true},

@@ -115,6 +115,34 @@ func (s *Server) SeedContact(name string, phones ...string) crm.ContactID {
 	return crm.ContactID(e.id)
 }
 
+// SetTelephony is what the employee's web phone keeps in his telephony settings.
+func (s *Server) SetTelephony(employee, settings string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e := s.configOf(employee); e != nil {
+		e.data["settings"] = settings
+	}
+}
+
+// Telephony returns it.
+func (s *Server) Telephony(employee string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e := s.configOf(employee); e != nil {
+		return str(e.data["settings"])
+	}
+	return ""
+}
+
+func (s *Server) configOf(employee string) *entity {
+	for _, e := range s.order["CallUserConfig"] {
+		if l, _ := e.data["employee"].(object); str(l["id"]) == employee {
+			return e
+		}
+	}
+	return nil
+}
+
 // ClearUsers empties the list of employees, as a broken answer does (D-07).
 func (s *Server) ClearUsers() {
 	s.mu.Lock()

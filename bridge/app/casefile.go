@@ -75,6 +75,24 @@ func CaseFile(ctx context.Context, db *store.DB, id string, country func(pbx str
 	return casefile.Encode(f, names)
 }
 
+// EventsOf returns the events of a call, with the losses and returns of the link
+// while it lived.
+func EventsOf(ctx context.Context, db *store.DB, call *bridge.Call) ([]bridge.Event, error) {
+	events, err := db.Events(ctx, call.ID)
+	if err != nil {
+		return nil, err
+	}
+	links, err := linksAround(ctx, db, call)
+	if err != nil {
+		return nil, err
+	}
+	ours := casefile.Channels(events)
+	for _, l := range links {
+		events = append(events, casefile.Prune(l, ours))
+	}
+	return events, nil
+}
+
 // linksAround returns when the PBX could not be seen while the call lived: it
 // is filed under no call, and the record's gaps come from it.
 func linksAround(ctx context.Context, db *store.DB, call *bridge.Call) ([]bridge.Event, error) {

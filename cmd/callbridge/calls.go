@@ -22,6 +22,7 @@ func runCalls(ctx context.Context, c *cli, args []string) error {
 	asJSON := fs.Bool("json", false, "print JSON: one call record per line (list), or one object (show)")
 	limit := fs.Int("limit", 20, "list: how many, newest first")
 	client := fs.String("client", "", "list: only calls with this `number`")
+	events := fs.Bool("events", false, "show: the raw events, what the tracker made of each, and why the outcome is what it is")
 	words, err := c.parse(fs, args)
 	if err != nil {
 		return err
@@ -71,10 +72,16 @@ func runCalls(ctx context.Context, c *cli, args []string) error {
 	if err != nil {
 		return err
 	}
-	if *asJSON {
+	switch {
+	case *asJSON && *events:
+		return e.showEvents(ctx, c.out, call, true)
+	case *asJSON:
 		return printJSONLines(c.out, []bridge.Call{call})
 	}
-	return e.printCall(ctx, c.out, call)
+	if err := e.printCall(ctx, c.out, call); err != nil || !*events {
+		return err
+	}
+	return e.showEvents(ctx, c.out, call, false)
 }
 
 func printJSONLines[T any](w io.Writer, list []T) error {

@@ -37,12 +37,19 @@ func runDemo(ctx context.Context, c *cli, args []string) error {
 	listen := fs.String("listen", "127.0.0.1:8080", "address of the pages")
 	every := fs.Duration("every", 10*time.Second, "mean time between two calls")
 	verbose := fs.Bool("v", false, "log to standard error")
+	wish := wishes(fs)
 	words, err := c.parse(fs, args)
 	if err != nil {
 		return err
 	}
 	if len(words) > 0 {
 		return usagef("demo takes no words")
+	}
+	if wish.list {
+		return listScenarios(c.out)
+	}
+	if err := wish.check(); err != nil {
+		return err
 	}
 	if *every < time.Second {
 		return usagef("-every %s: want a second or more", *every)
@@ -66,7 +73,11 @@ func runDemo(ctx context.Context, c *cli, args []string) error {
 		return err
 	}
 	d.greet(c.out)
-	err = d.sim.Loop(ctx, arisim.LoopOptions{Clients: d.world.callers(), Phones: []string{"101", "102", "103"}, Every: *every})
+	if len(wish.scenarios()) > 0 {
+		err = wish.play(ctx, d.sim, *every, c.out)
+	} else {
+		err = d.sim.Loop(ctx, arisim.LoopOptions{Clients: d.world.callers(), Phones: []string{"101", "102", "103"}, Every: *every})
+	}
 	if ctx.Err() != nil {
 		err = nil // Ctrl-C is how a demo ends
 	}

@@ -33,6 +33,7 @@ func runLoad(ctx context.Context, c *cli, args []string) error {
 	fs.BoolVar(&o.Resend, "resend", false, "the CRMs are off while calls come; then they are activated with a resend, which is measured")
 	fs.BoolVar(&o.Reconnect, "reconnect", false, "cut all agents at the end and let them come back at once")
 	profile := fs.String("cpuprofile", "", "save the daemon's CPU profile in this `file`")
+	list := fs.Bool("list", false, "list the calls that -mix can name, and end")
 	asJSON := fs.Bool("json", false, "print one JSON object")
 	card := fs.Float64("max-card-p99", 0, "bound: milliseconds from the ARI frame to the card, p99")
 	backlog := fs.Int("max-backlog", 0, "bound: events not yet stored when the last call ends")
@@ -46,6 +47,9 @@ func runLoad(ctx context.Context, c *cli, args []string) error {
 	}
 	if len(words) > 0 {
 		return usagef("load takes no words")
+	}
+	if *list {
+		return listScenarios(c.out)
 	}
 	if o.Mix, err = mixOf(*mix); err != nil {
 		return err

@@ -22,6 +22,7 @@ type PlayOptions struct {
 	ChannelID  string            // id of the first channel, and so of the call
 	ClickID    string            // CB_C2C of a click-to-call
 	Talk       time.Duration     // how much longer than recorded the first talk lasts
+	Ring       time.Duration     // how much longer than recorded it rings first
 	// After is called after each step with its number and the type of its event,
 	// from the goroutine that plays; what it waits for, the call waits for.
 	After func(step int, event string)
@@ -41,6 +42,7 @@ type Playing struct {
 	once sync.Once
 
 	talk time.Duration // see PlayOptions
+	ring time.Duration
 
 	dialling map[int]int // peer → caller of dials without a result; -1: by ARI
 	after    func(step int, event string)
@@ -86,7 +88,7 @@ func (s *Sim) Begin(ctx context.Context, scenario string, o PlayOptions) (*Playi
 	if o.Speed < 0 {
 		return nil, fmt.Errorf("speed %v: want more than 0", o.Speed)
 	}
-	p := &Playing{sim: s, Name: scenario, app: "callbridge", end: make(chan struct{}), kill: make(chan string, 1), quit: make(chan struct{}), talk: o.Talk,
+	p := &Playing{sim: s, Name: scenario, app: "callbridge", end: make(chan struct{}), kill: make(chan string, 1), quit: make(chan struct{}), talk: o.Talk, ring: o.Ring,
 		dialling: map[int]int{}, after: o.After}
 	if p.after == nil {
 		p.after = func(int, string) {}
@@ -254,6 +256,10 @@ func (p *Playing) step(st *step) {
 		only = p.app
 	case "Dial":
 		p.dialled(st)
+		if st.dial == "RINGING" && p.ring > 0 {
+			c.acts = append(c.acts, act{from: st.at + time.Millisecond, base: time.Now().Add(p.ring)})
+			p.ring = 0
+		}
 	case "BridgeDestroyed":
 		if st.room != nil {
 			delete(s.rooms, p.uuid(st.room.id))

@@ -138,24 +138,41 @@ func (f *firm) chain() string {
 	}
 	for name, s := range map[string]sandbox.Sandbox{mp: f.mega, rc: f.retail} {
 		for _, o := range s.Objects() {
-			if !o.Seed && o.Kind != "popup" {
-				out = append(out, strings.TrimSpace(fmt.Sprintf("%s %s %s", name, o.Kind, link(o.Value("record")+o.Value("recordUrl")+o.Value("text")))))
+			if o.Seed || o.Kind == "popup" {
+				continue
 			}
+			has := ""
+			if o.Kind == "call" || o.Kind == "note" { // texts of other objects name it only if it was there in time
+				has = link(o.Value("record") + o.Value("recordUrl") + o.Value("text"))
+			}
+			out = append(out, strings.TrimSpace(name+" "+o.Kind+" "+has))
 		}
 	}
 	slices.Sort(out)
 	return strings.Join(out, ", ")
 }
 
-// goOn runs the program for a quarter of an hour from began on, or until the
-// plug is pulled; the sound file comes after five minutes.
+// goOn runs the program until everything is settled, for a quarter of an hour
+// from began on at most, or until the plug is pulled; the sound file comes after
+// three minutes, when all that was tried again has been done.
 func (f *firm) goOn(began time.Time, s *sounds, p *plug) {
 	f.t.Helper()
-	for time.Since(began) < 15*time.Minute && (p == nil || !p.off()) {
-		if time.Since(began) > 5*time.Minute {
+	for quiet := 0; quiet < 3 && time.Since(began) < 15*time.Minute && (p == nil || !p.off()); {
+		if time.Since(began) > 3*time.Minute {
 			s.set("chain.wav", 5000)
 		}
-		f.settle(15 * time.Second)
+		f.settle(10 * time.Second)
+		rows, err := f.db.Deliveries(f.t.Context(), store.DeliveryFilter{Limit: 1000})
+		must(f.t, err)
+		attached := 0
+		for _, d := range rows {
+			if d.Action.Kind == bridge.ActRecording && d.State == bridge.Done {
+				attached++
+			}
+		}
+		if quiet++; attached < 2 || slices.ContainsFunc(rows, func(d bridge.Delivery) bool { return d.State == bridge.Waiting || d.State == bridge.Trying }) {
+			quiet = 0
+		}
 	}
 }
 
@@ -207,8 +224,8 @@ func TestF14StopAtEveryPoint(t *testing.T) {
 	stops := 0
 	for at := 1; at <= n; at++ {
 		for _, after := range []bool{false, true} {
-			if !after && storetest.Slow && at%3 != 0 {
-				continue // what is not sent differs little from what was written down just before
+			if storetest.Slow && at%6 != 0 {
+				continue // all of them only where SQLite is fast
 			}
 			stops++
 			t.Run(fmt.Sprintf("request=%d,carried-out=%v", at, after), func(t *testing.T) {

@@ -63,7 +63,7 @@ func (s site) rings(ctx context.Context, callID string) ([]web.Ring, error) {
 
 // phone says who may see the cards of a phone, here and in the CRMs.
 func (s site) phone(ext string) web.Phone {
-	var out web.Phone
+	out := web.Phone{Card: s.a.cardMoment(ext)}
 	for _, u := range s.a.plan.Load().settings.Users {
 		if u.Extension == ext {
 			out.Users = append(out.Users, u.Login)

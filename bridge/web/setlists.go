@@ -38,10 +38,12 @@ type cell struct {
 }
 
 var listColumns = map[string][]column{
-	"employees": {{Name: "extension", Type: "text"}, {Name: "name", Type: "text"}, {Name: "email", Type: "email"}, {Name: "line", Type: "tel"}},
-	"lines":     {{Name: "number", Type: "tel"}, {Name: "name", Type: "text"}, {Name: "source.utm_source", Type: "text"}, {Name: "source.utm_medium", Type: "text"}, {Name: "source.utm_campaign", Type: "text"}},
+	"employees": {{Name: "extension", Type: "text"}, {Name: "name", Type: "text"}, {Name: "email", Type: "email"}, {Name: "line", Type: "tel"},
+		{Name: "card", Type: "select", Values: []string{"", "answer", "never"}}},
+	"lines": {{Name: "number", Type: "tel"}, {Name: "name", Type: "text"}, {Name: "source.utm_source", Type: "text"}, {Name: "source.utm_medium", Type: "text"}, {Name: "source.utm_campaign", Type: "text"}},
 	"users": {{Name: "login", Type: "text"}, {Name: "name", Type: "text"}, {Name: "role", Type: "select", Values: []string{"agent", "supervisor", "admin"}},
-		{Name: "extension", Type: "text"}, {Name: "language", Type: "select", Values: []string{"", "ru", "en"}}, {Name: "password", Type: "password"}},
+		{Name: "extension", Type: "text"}, {Name: "language", Type: "select", Values: []string{"", "ru", "en"}}, {Name: "password", Type: "password"},
+		{Name: "hide_clients", Type: "select", Values: []string{"", "hidden"}}},
 }
 
 // freshRows is how many empty rows a list ends with.
@@ -105,7 +107,11 @@ func listValues(s bridge.Settings, list string) [][]string {
 	switch list {
 	case "employees":
 		for _, e := range s.Employees {
-			out = append(out, []string{e.Extension, e.Name, e.Email, e.Line})
+			card := string(e.Card)
+			if e.Card == bridge.CardAtRing {
+				card = "" // the same
+			}
+			out = append(out, []string{e.Extension, e.Name, e.Email, e.Line, card})
 		}
 	case "lines":
 		for _, x := range s.Lines {
@@ -113,7 +119,7 @@ func listValues(s bridge.Settings, list string) [][]string {
 		}
 	case "users":
 		for _, u := range s.Users {
-			out = append(out, []string{u.Login, u.Name, string(u.Role), u.Extension, u.Language, ""})
+			out = append(out, []string{u.Login, u.Name, string(u.Role), u.Extension, u.Language, "", map[bool]string{true: "hidden"}[u.HideClients]})
 		}
 	}
 	return out
@@ -164,7 +170,7 @@ func readList(r *http.Request, now bridge.Settings, list string, had [][]string)
 			if from[i] >= 0 {
 				e = now.Employees[from[i]] // what the form does not show stays
 			}
-			e.Extension, e.Name, e.Email, e.Line = c[0], c[1], c[2], c[3]
+			e.Extension, e.Name, e.Email, e.Line, e.Card = c[0], c[1], c[2], c[3], bridge.CardMoment(c[4])
 			next.Employees = append(next.Employees, e)
 		}
 	case "lines":
@@ -184,6 +190,7 @@ func readList(r *http.Request, now bridge.Settings, list string, had [][]string)
 				u = now.Users[from[i]]
 			}
 			u.Login, u.Name, u.Role, u.Extension, u.Language, u.Password = c[0], c[1], bridge.Role(c[2]), c[3], c[4], c[5]
+			u.HideClients = c[6] != ""
 			next.Users = append(next.Users, u)
 			kept[i] = slices.Clone(c)
 			kept[i][5] = "" // a password is never sent back

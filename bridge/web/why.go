@@ -22,6 +22,7 @@ type Ring struct {
 // Phone says who may see the cards of a phone now.
 type Phone struct {
 	Users  []string // who have this extension here
+	Card   bridge.CardMoment
 	Mapped []Mapped // per integration
 }
 
@@ -72,6 +73,7 @@ func (s *server) whyCard(l lang, f whyFacts) CardWhy {
 		}
 	}
 	f.rang(l, say)
+	f.moment(say)
 	ring := f.present(l, say)
 	for _, x := range f.shown {
 		if x.Extension == f.extension {
@@ -119,6 +121,23 @@ func (f *whyFacts) rang(l lang, say saying) {
 		say("no", "gap", f.call.Gaps[0].From)
 	default:
 		say("no", "never", bridge.Time{})
+	}
+}
+
+// moment tells whether he wants cards, and when. That they are off is why he saw
+// none; that he did not answer may be.
+func (f *whyFacts) moment(say saying) {
+	answered := false
+	for _, leg := range f.call.Legs {
+		answered = answered || leg.Extension == f.extension && !leg.AnswerAt.IsZero()
+	}
+	switch {
+	case f.phone.Card == bridge.CardNever:
+		say("no", "card.never", bridge.Time{})
+	case f.phone.Card == bridge.CardAtAnswer && !answered:
+		say("no", "card.answer", bridge.Time{})
+	case f.phone.Card == bridge.CardAtAnswer:
+		say("note", "card.answer", bridge.Time{})
 	}
 }
 

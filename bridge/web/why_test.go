@@ -39,6 +39,8 @@ func TestD30WhyNoCard(t *testing.T) {
 		"not seen":      {whyFacts{call: gap, phone: ivan}, "could not be seen", "gap"},
 		"his own call":  {whyFacts{call: own, phone: ivan}, "does not tell", "own"},
 		"before":        {whyFacts{call: call(rang), phone: ivan}, "does not tell", "tabs.unknown"},
+		"cards off":     {whyFacts{call: call(rang), rings: ring(1), phone: Phone{Users: []string{"ivan"}, Card: bridge.CardNever}}, "cards are off", "rang card.never"},
+		"at the answer": {whyFacts{call: call(rang), rings: ring(1), phone: Phone{Users: []string{"ivan"}, Card: bridge.CardAtAnswer}}, "comes at the answer", "card.answer"},
 		"dnd":           {whyFacts{call: call(rang), rings: []Ring{{Extension: "101", Tabs: 1, DND: true}}, phone: ivan}, "no browser confirmed", "dnd"},
 		"M-2.1.6":       {whyFacts{call: call(rang), rings: ring(0), phone: Phone{Users: []string{"ivan"}, Mapped: []Mapped{{"megaplan-main", false, true}}}}, "not open", "map.no"},
 		"CRM said no":   {whyFacts{call: call(rang), rings: ring(0), phone: ivan, deliveries: popup(bridge.Skipped, "too late: the call is over")}, "not open", "crm.no"},

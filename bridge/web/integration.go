@@ -130,10 +130,17 @@ func (s *server) turn(r *http.Request, on, resend bool) (Switched, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), switchLimit)
 	defer cancel()
 	id, by := r.PathValue("id"), who(r).user.Login
+	what, done, err := "deactivate", Switched{}, error(nil)
 	if on {
-		return s.d.Switch.Activate(ctx, id, by, resend)
+		what = "activate"
+		done, err = s.d.Switch.Activate(ctx, id, by, resend)
+	} else {
+		done, err = s.d.Switch.Deactivate(ctx, id, by)
 	}
-	return s.d.Switch.Deactivate(ctx, id, by)
+	if err == nil {
+		s.audit(r, what, id)
+	}
+	return done, err
 }
 
 func (s *server) activateForm(w http.ResponseWriter, r *http.Request) error {

@@ -27,6 +27,8 @@ var retailTexts = map[string][2]string{
 	"error.nothing_corrected":    {"Ничего не исправлено: измените хотя бы одно поле.", "Nothing is corrected: change at least one field."},
 	"error.not_parked":           {"Эту доставку сейчас нельзя исправить, её состояние:", "This delivery cannot be corrected now; its state is"},
 	"error.bad_correction":       {"Так исправить нельзя:", "It cannot be corrected like this:"},
+	"audit.activate":             {"Интеграция включена", "Integration activated"},
+	"audit.deactivate":           {"Интеграция выключена", "Integration switched off"},
 	"audit.retry":                {"Доставки повторены", "Deliveries retried"},
 	"audit.skip":                 {"Доставки сняты", "Deliveries skipped"},
 	"audit.repair":               {"Доставка исправлена", "Delivery corrected"},

@@ -166,10 +166,13 @@ func (e *opened) switchIntegration(ctx context.Context, out io.Writer, id string
 			return err
 		}
 		fmt.Fprintf(out, "%s is off; %d deliveries are held. New calls are kept.\n", id, d.Held)
-		return nil
+		return e.db.AddAudit(ctx, "command line", "deactivate", id)
 	}
 	d, err := e.board().Activate(ctx, id, "command line", resend)
 	if err != nil {
+		return err
+	}
+	if err := e.db.AddAudit(ctx, "command line", "activate", id); err != nil {
 		return err
 	}
 	r := d.Released

@@ -55,6 +55,9 @@ func runApply(ctx context.Context, c *cli, args []string) error {
 		u.Password = ""
 	}
 	v, err := e.db.SaveSettings(ctx, "command line", next, *note)
+	if err == nil {
+		err = e.db.AddAudit(ctx, "command line", "settings", fmt.Sprint(v))
+	}
 	if err != nil {
 		return err
 	}

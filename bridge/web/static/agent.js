@@ -292,8 +292,8 @@
   function sweep() {
     const now = now_();
     for (const [id, e] of cards) {
-      if (e.ended && writes(e)) { e.ended = now; tick(e); }
-      else if (e.ended ? now - e.ended > ENDED_FOR : now >= e.data.expires_at) { if (writes(e)) gone(id, "ended"); else remove(id); }
+      if (e.ended && writes(e)) e.kept = now;
+      else if (e.ended ? now - Math.max(e.ended, e.kept || 0) > ENDED_FOR : now >= e.data.expires_at) { if (writes(e)) gone(id, "ended"); else remove(id); }
       else tick(e);
     }
   }
@@ -530,9 +530,13 @@
       try {
         const r = await fetch("/agent/recent");
         if (!r.ok || r.redirected) return;
-        if ($("recent").querySelector(".player")) return; // somebody listens
+        const player = $("recent").querySelector(".player"), sound = player && player.querySelector("audio");
+        if (sound && !sound.paused) { sound.addEventListener("pause", recentSoon, { once: true }); return; } // somebody listens
         const at = document.activeElement && $("recent").contains(document.activeElement) ? [...$("recent").querySelectorAll("[data-nav]")].indexOf(document.activeElement) : -1;
         $("recent").innerHTML = await r.text();
+        // A player that stands still stays below its row.
+        const row = sound && [...$("recent").querySelectorAll("[data-play]")].find((b) => b.dataset.play === sound.getAttribute("src"));
+        if (row) row.closest("li").after(player);
         if (at >= 0) { const rows = $("recent").querySelectorAll("[data-nav]"); if (rows[at]) rows[at].focus(); }
       } catch (_) { /* the next call asks again */ }
     }, 500 + Math.random() * 700);

@@ -67,7 +67,7 @@ window.callDesk = function (u) {
     const dueRow = el("label", { class: "due", hidden: true }, t("due"), " ", due);
     const outcomes = el("div", { class: "outcomes", role: "group", "aria-label": t("outcome"), hidden: true }, about.outcomes.map((o) =>
       el("button", { type: "button", class: "button small", onclick: () => { text.value = o; save(); } }, o)));
-    const where = el("select", { id: "where-" + id, "data-key": "where" });
+    const where = el("select", { id: "where-" + id, "data-key": "where", onchange: () => { where.dataset.chosen = "yes"; } });
     const whereRow = el("label", { class: "where", hidden: true }, t("where"), " ", where);
     const go = el("button", { class: "button primary", type: "submit", "data-key": "write" }, t("write"));
     const said = el("p", { class: "say", id: "said-" + id, role: "status" });
@@ -123,7 +123,8 @@ window.callDesk = function (u) {
     where.dataset.mark = mark;
     const had = where.value;
     where.replaceChildren(...found.map((x) => el("option", { value: x.id }, x.title)), el("option", { value: "" }, t("everywhere")));
-    where.value = had && found.some((x) => x.id === had) ? had : found.length ? found[0].id : "";
+    // Which CRM answered first is chance: only what the agent has chosen stays.
+    where.value = where.dataset.chosen && (had === "" || found.some((x) => x.id === had)) ? had : found.length ? found[0].id : "";
     whereRow.hidden = found.length < 2;
   }
   function titles(entry) { return Object.fromEntries(((entry.data.info && entry.data.info.clients) || []).map((x) => [x.integration, x.title])); }

@@ -243,8 +243,7 @@ func (a *App) Start() error {
 		}
 	}
 	a.listener = l
-	a.server = &http.Server{Handler: a.numbered(a.behindProxy(web.New(a.webDeps()))), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
-		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug)}
+	a.server = webServer(impatient(a.numbered(a.behindProxy(web.New(a.webDeps())))), slog.NewLogLogger(a.log.Handler(), slog.LevelDebug))
 
 	serve := a.server.Serve
 	if a.cfg.TLS.Cert != "" {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"callbridge/bridge"
@@ -23,6 +24,7 @@ type Worker struct {
 	log    *slog.Logger
 	now    func() time.Time
 	slots  int
+	idle   atomic.Int64
 
 	wake  chan struct{}
 	freed chan struct{}
@@ -37,9 +39,11 @@ type Worker struct {
 
 // NewWorker makes a worker; slots is how many clients are served side by side.
 func NewWorker(t Target, s Store, obs Observer, log *slog.Logger, now func() time.Time, slots int) *Worker {
-	return &Worker{target: t, store: s, obs: obs, now: now, slots: max(slots, 1),
+	w := &Worker{target: t, store: s, obs: obs, now: now, slots: max(slots, 1),
 		log:  log.With("integration", t.Settings.ID),
 		wake: make(chan struct{}, 1), freed: make(chan struct{}, 1), flying: map[int64]bool{}}
+	w.LookAgain(idle)
+	return w
 }
 
 // Wake tells the worker that there is something new to do. It never blocks.
@@ -55,6 +59,9 @@ func poke(c chan struct{}) {
 // idle is how long the worker sleeps when nothing at all is waiting. What
 // another process makes due (callbridge deliveries retry) waits at most this.
 const idle = 3 * time.Second
+
+// LookAgain changes that time: for worlds in which weeks pass.
+func (w *Worker) LookAgain(every time.Duration) { w.idle.Store(int64(every)) }
 
 // Run works until ctx ends or the credentials are refused. It returns after
 // the attempts under way have been written down.
@@ -158,7 +165,7 @@ func (w *Worker) took(rows []bridge.Delivery, by int) {
 func (w *Worker) untilDue(ctx context.Context) time.Duration {
 	at, ok, err := w.store.NextDue(ctx, w.target.Settings.ID)
 	if err != nil || !ok {
-		return idle
+		return time.Duration(w.idle.Load())
 	}
 	d := at.Sub(w.now())
 	if d <= 0 {
@@ -166,7 +173,7 @@ func (w *Worker) untilDue(ctx context.Context) time.Duration {
 		// way, and its end wakes us.
 		d = time.Second
 	}
-	return min(d, idle)
+	return min(d, time.Duration(w.idle.Load()))
 }
 
 // sleep waits for d (or only for a freed slot if d < 0), a wake-up or the end.

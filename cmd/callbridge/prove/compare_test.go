@@ -195,7 +195,7 @@ func (w *world) company(all []bridge.Call) (sum tally) {
 			w.wrong("call %s (%s) has client %q instead of %s", p.id, p.scenario, c.Client, p.client)
 			w.explain(c)
 		}
-		if len(c.Gaps) > 0 {
+		if len(c.Gaps) > 0 || p.from.Before(w.settling) {
 			sum.gaps++
 			if c.Direction != want.Direction || c.Outcome != want.Outcome || !within(c.AnsweredBy, want.AnsweredBy) {
 				// It is there once and belongs to the right client; what happened in the

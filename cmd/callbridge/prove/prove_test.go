@@ -97,9 +97,9 @@ func series(t *testing.T, seed uint64, n int, dsn string) tally {
 	ctx, quiet := context.WithCancel(t.Context())
 	defer quiet()
 	silent := make(chan struct{})
-	// The first connection of all cannot tell what was before it.
 	w.start()
 	w.ready()
+	w.settling = time.Now().Add(300 * time.Millisecond)
 	go func() {
 		defer close(silent)
 		w.play(ctx, 60*time.Millisecond)

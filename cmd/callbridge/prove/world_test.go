@@ -63,6 +63,9 @@ type world struct {
 	log *os.File
 
 	putBack bool // the store was put back to an older state
+	// settling ends a moment after the first connection of all, which cannot
+	// tell what was before it.
+	settling time.Time
 
 	mu     sync.Mutex
 	played []*played

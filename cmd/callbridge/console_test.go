@@ -76,6 +76,8 @@ func TestSettingsInTheConsole(t *testing.T) {
 	b.Go(base + "/settings/integrations/megaplan-main/rules")
 	b.Until(`document.querySelector("main").innerText.includes("входящий, пропущен → дело")`)
 	look(t, b, "settings-rules")
+	webtest.Eval[bool](b, `(document.querySelector("#values").open = true, document.querySelector("#values").scrollIntoView(), true)`)
+	look(t, b, "settings-rules-values")
 	webtest.Eval[bool](b, `(() => { const n = 'tasks[1]'; document.getElementsByName(n + '.direction')[0].value = 'in';
 		document.querySelector('input[name="' + n + '.outcome"][value=answered]').checked = true; document.getElementsByName(n + '.due')[0].value = '2,5';
 		document.getElementsByName(n + '.title')[0].value = 'Записать итог'; return true; })()`)
@@ -109,6 +111,14 @@ func TestSettingsInTheConsole(t *testing.T) {
 	if n := len(d.app.Integrations()[0].Calls.Tasks); n != 1 {
 		t.Errorf("%d task rules after the way back", n)
 	}
+
+	// What to click in Megaplan, what has worked, and an address for a button.
+	b.Go(base + "/integrations/megaplan-main/setup")
+	b.See(`#trials .tag.done`)
+	look(t, b, "setup")
+	b.Click(`#links button`)
+	b.Until(`document.querySelector("#made")?.innerText.includes("/hooks/megaplan-main/call?ext=any")`)
+	look(t, b, "setup-link")
 
 	// Lists: a row is added, nothing else goes; then who did all that.
 	for _, list := range []string{"employees", "lines", "users"} {

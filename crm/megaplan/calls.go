@@ -23,7 +23,8 @@ type callInfo struct {
 type callIDs struct {
 	mu    sync.Mutex
 	ids   map[string]string
-	done  map[string]bool // windows that were closed
+	done  map[string]bool   // windows that were closed
+	first map[string]string // whose window became the record of the call
 	order []string
 }
 
@@ -46,6 +47,21 @@ func (k *callIDs) openAgain(provider string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	delete(k.done, provider)
+}
+
+// firstOf returns whose window is the record of a call, "" if that is not known
+// any more. take makes it ext's if it is nobody's yet: phones that ring at the
+// same moment may stand in another order by the time the next one is told.
+func (k *callIDs) firstOf(provider, ext string, take bool) string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.first[provider] == "" && take {
+		if k.first == nil || len(k.first) > keptCalls {
+			k.first = map[string]string{}
+		}
+		k.first[provider] = ext
+	}
+	return k.first[provider]
 }
 
 const keptCalls = 4096
@@ -89,13 +105,14 @@ func providerID(key crm.Key) string {
 
 // legSuffix tells the windows of several ringing employees apart. The first
 // has none: his is the one that becomes the record of the call.
-func (c *client) legSuffix(r *crm.CallRecord) string {
-	firstExt := r.Call.Agent
-	if r.Call.Direction != bridge.Out {
-		firstExt = ""
-		if len(r.Call.Rang) > 0 {
-			firstExt = r.Call.Rang[0]
-		}
+func (c *client) legSuffix(key crm.Key, r *crm.CallRecord) string {
+	firstExt := c.calls.firstOf(providerID(key), "", false)
+	switch {
+	case firstExt != "":
+	case r.Call.Direction == bridge.Out:
+		firstExt = r.Call.Agent
+	case len(r.Call.Rang) > 0:
+		firstExt = r.Call.Rang[0]
 	}
 	ext := r.Agent.Extension
 	if c.v.Get(fieldCards) == "one" || ext == "" || firstExt == "" || ext == firstExt {
@@ -167,7 +184,8 @@ func (c *client) Popup(ctx context.Context, key crm.Key, phase bridge.Trigger, r
 	if r.Agent.User == "" {
 		return crm.Made{}, nil
 	}
-	suffix := c.legSuffix(&r)
+	c.calls.firstOf(providerID(key), r.Agent.Extension, phase == bridge.OnRing && !key.Look && r.Call.Direction != bridge.Out)
+	suffix := c.legSuffix(key, &r)
 	provider := providerID(key) + suffix
 	if phase == bridge.OnStop && (c.calls.isClosed(provider) || !c.mayClose(&r)) {
 		return crm.Made{}, nil
@@ -274,12 +292,12 @@ func (c *client) closeOthers(ctx context.Context, key crm.Key, phase bridge.Trig
 		}
 		other := r
 		other.Agent = p
-		provider := providerID(key) + c.legSuffix(&other)
+		provider := providerID(key) + c.legSuffix(key, &other)
 		if c.calls.isClosed(provider) {
 			continue
 		}
 		kind := callType(&r.Call)
-		if kind == "miss" && c.legSuffix(&other) != "" {
+		if kind == "miss" && c.legSuffix(key, &other) != "" {
 			kind = "in"
 		}
 		body, err := c.callBody(ctx, &other, provider, kind, "finished")

@@ -7,6 +7,7 @@ import (
 	"callbridge/bridge"
 	"callbridge/bridge/setting"
 	"callbridge/crm"
+	"callbridge/crm/crmtest"
 	"callbridge/crm/sandbox"
 )
 
@@ -216,5 +217,25 @@ func TestKindOfClientIsAskedIfUnknown(t *testing.T) {
 		rec.Contact, rec.Kind = r.f.SeedContact("Клиент", "+79161234567"), ""
 		must[crm.Made](t)(r.LogCall(r.ctx(), key("call"), rec))
 		r.wantField(r.one("call"), "from", "Клиент")
+	})
+}
+
+// Two phones ring at the same moment: each keeps his own window, though the
+// order in which they stand in the call changes between the two deliveries.
+func TestWindowsOfPhonesThatRingTogetherStayApart(t *testing.T) {
+	bubble(t, fake, nil, func(t *testing.T, r *rig) {
+		rec := crmtest.Record(number, "", anna)
+		rec.Call.AnsweredBy, rec.Call.AnsweredAt, rec.Call.EndedAt, rec.Call.Outcome = nil, bridge.Time{}, bridge.Time{}, ""
+		rec.Call.Rang, rec.Agent = []string{"103"}, crm.Person{Extension: "103", User: anna}
+		rec.People = []crm.Person{rec.Agent}
+		must[crm.Made](t)(r.Popup(r.ctx(), key("popup-ring-103"), bridge.OnRing, rec))
+		rec.Call.Rang, rec.Agent = []string{"101", "103"}, crm.Person{Extension: "101", User: ivan}
+		rec.People = []crm.Person{{Extension: "101", User: ivan}, {Extension: "103", User: anna}}
+		rec.Call.Legs = []bridge.Leg{{Extension: "101", RingAt: rec.Call.StartedAt}, {Extension: "103", RingAt: rec.Call.StartedAt}}
+		must[crm.Made](t)(r.Popup(r.ctx(), key("popup-ring-101"), bridge.OnRing, rec))
+		w := r.f.Widget()
+		if len(w) != 2 || !w[0].Created || !w[1].Created || w[0].Employee != anna || w[1].Employee != ivan {
+			t.Errorf("%+v", w)
+		}
 	})
 }

@@ -170,6 +170,7 @@ func (a *App) wakeTargets(ids map[string]bool) {
 // watchSettings puts newer settings and changed states in force.
 func (a *App) watchSettings(ctx context.Context) {
 	seen, _ := a.stamp(ctx) // after a failure the first round loads once too often
+	told := ""
 	for {
 		select {
 		case <-ctx.Done():
@@ -180,14 +181,18 @@ func (a *App) watchSettings(ctx context.Context) {
 		if err != nil || now == seen {
 			continue
 		}
+		was := a.plan.Load().version
 		if err := a.loadSettings(ctx); err != nil {
-			if !errors.Is(err, context.Canceled) {
+			if !errors.Is(err, context.Canceled) && err.Error() != told { // tried again each time, told once
+				told = err.Error()
 				a.log.Error("new settings could not be put in force; the old ones stay", "err", err)
 			}
 			continue
 		}
-		seen = now
-		a.log.Info("settings are in force", "version", a.plan.Load().version)
+		seen, told = now, ""
+		if v := a.plan.Load().version; v != was { // else only the state of an integration changed
+			a.log.Info("settings are in force", "version", v)
+		}
 		ids := map[string]bool{}
 		for _, t := range a.targets() {
 			ids[t.settings.ID] = true

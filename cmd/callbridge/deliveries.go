@@ -74,6 +74,9 @@ func runDeliveries(ctx context.Context, c *cli, args []string) error {
 		return err
 	}
 	defer e.close()
+	if err := e.known(ctx, *f.integration); err != nil {
+		return err
+	}
 	switch words[0] {
 	case "ledger":
 		return c.printLedger(ctx, e, f)

@@ -63,7 +63,7 @@ func runDemo(ctx context.Context, c *cli, args []string) error {
 	}
 	l, err := net.Listen("tcp", *listen)
 	if err != nil {
-		fmt.Fprintf(c.out, "%s is in use; another port is taken.\n", *listen)
+		fmt.Fprintf(c.out, "%s is used by another program; the pages get a free port instead.\n", *listen)
 		if l, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
 			return err
 		}

@@ -48,7 +48,7 @@ func commands() []command {
 		{"replay", "FILE…", "put recorded ARI streams, or a case file, through the whole bridge", runReplay},
 		{"calls", "list | show ID [-events] | case ID | gaps", "calls and what became of them, and when a PBX could not be seen", runCalls},
 		{"check", "", "the doctor: everything calls depend on, line by line", runCheck},
-		{"deliveries", "list | retry ID… | skip ID…", "the ledger of actions", runDeliveries},
+		{"deliveries", "list | ledger | show ID… | retry ID… | repair ID | skip ID…", "the ledger of actions", runDeliveries},
 		{"integrations", "list | check ID | activate ID | deactivate ID", "CRM accounts", runIntegrations},
 		{"resend", "-integration ID", "send kept calls again, count and cost first", runResend},
 		{"sync", "[ID…]", "read the employees of the CRMs now", runSync},

@@ -86,6 +86,30 @@ func (c *cli) open(ctx context.Context, path string) (*opened, error) {
 
 func (e *opened) close() { _ = e.db.Close() } // nothing was left to write
 
+// known refuses an id that no integration has, now or in what is kept: a typing
+// error must not look like "nothing".
+func (e *opened) known(ctx context.Context, integration string) error {
+	if integration == "" {
+		return nil
+	}
+	s, _, err := e.db.Settings(ctx)
+	if err != nil {
+		return err
+	}
+	var ids []string
+	for _, in := range s.Integrations {
+		if in.ID == integration {
+			return nil
+		}
+		ids = append(ids, in.ID)
+	}
+	rows, err := e.db.Deliveries(ctx, store.DeliveryFilter{Integration: integration, Limit: 1})
+	if err != nil || len(rows) > 0 {
+		return err
+	}
+	return usagef("-integration %q: there is no such integration; there are: %s", integration, strings.Join(ids, ", "))
+}
+
 func (e *opened) number(raw string) bridge.Number {
 	n, _ := phone.Parse(raw, e.country)
 	return n

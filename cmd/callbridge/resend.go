@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -39,6 +40,13 @@ func runResend(ctx context.Context, c *cli, args []string) error {
 		return err
 	}
 	defer e.close()
+	if *call != "" {
+		if _, err := e.db.Call(ctx, *call); errors.Is(err, store.ErrNotFound) {
+			return usagef("-call %q: there is no such call", *call)
+		} else if err != nil {
+			return err
+		}
+	}
 	board := e.board()
 	st, err := board.Standing(ctx, *id)
 	if err != nil {

@@ -133,8 +133,13 @@ func TestMonthOfACompany(t *testing.T) {
 			t.Errorf("%d calls, and only %d objects in Megaplan", made, got)
 		}
 		early, last := nights[kept+1], nights[29]
-		if last.routines > nights[2].routines+5 {
-			t.Errorf("goroutines grow: %d on the third day, %d at the end", nights[2].routines, last.routines)
+		// Some come and go (connections of the store): what grows is there every night.
+		most, least := 0, nights[29].routines
+		for i := range 7 {
+			most, least = max(most, nights[i].routines), min(least, nights[29-i].routines)
+		}
+		if least > most+5 {
+			t.Errorf("goroutines grow: %d at most in the first week, %d at least in the last", most, least)
 		}
 		if last.heap > early.heap+early.heap/2+24<<20 {
 			t.Errorf("memory grows: %d KiB after %d days, %d KiB at the end", early.heap>>10, kept+1, last.heap>>10)

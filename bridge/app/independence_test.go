@@ -14,7 +14,7 @@ import (
 // one CRM, with the other well and with the other dead in every way. In virtual
 // time only waiting takes time, so a single wait for the other would show.
 func TestF16OneDeadCRMDoesNotDelayTheOther(t *testing.T) {
-	const calls = 40
+	const calls = 16
 	run := func(t *testing.T, kill func(*firm)) (took []time.Duration) {
 		synctest.Test(t, func(t *testing.T) {
 			f := openFirm(t, "Europe/Moscow", nil)

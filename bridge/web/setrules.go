@@ -277,9 +277,7 @@ func readRule(form map[string][]string, name string, was bridge.CallRule) (bridg
 		for _, x := range form[name+".reason"] {
 			was.Reason = append(was.Reason, bridge.Reason(x))
 		}
-		for _, n := range form[name+".line"] {
-			was.Lines = append(was.Lines, n)
-		}
+		was.Lines = append(was.Lines, form[name+".line"]...)
 	}
 	if k := get(".known"); k == "yes" || k == "no" {
 		known := k == "yes"

@@ -119,6 +119,7 @@ type bulk struct {
 	keys  []string
 	bad   string // a call it refuses
 	err   error  // once, for a whole batch
+	dead  bool   // err is for every batch
 }
 
 func (f *bulk) BatchSize() int { return 50 }
@@ -131,7 +132,9 @@ func (f *bulk) LogCalls(_ context.Context, calls []crm.KeyedCall) ([]crm.Made, e
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err := f.err; err != nil {
-		f.err = nil
+		if !f.dead {
+			f.err = nil
+		}
 		return nil, err
 	}
 	for _, c := range calls {
@@ -189,7 +192,7 @@ func TestF15CallsOfABacklogGoInBatches(t *testing.T) {
 func TestF8StopEmptiesThePen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
-		b.worker.target.Client = &bulk{fakeCRM: b.crm, err: fault.New(fault.Auth, "test", "refused")}
+		b.worker.target.Client = &bulk{fakeCRM: b.crm, err: fault.New(fault.Auth, "test", "refused"), dead: true} // two batches may be under way
 		var ids []int64
 		for i := range 60 {
 			ids = append(ids, b.call(fmt.Sprintf("%03d", i), bridge.Number(fmt.Sprintf("+7916000%04d", i)), "", bridge.Action{Kind: bridge.ActCall})...)

@@ -3,6 +3,7 @@ package deliver
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -118,7 +119,7 @@ type bulk struct {
 	sizes []int
 	keys  []string
 	bad   string // a call it refuses
-	err   error  // once, for a whole batch
+	err   error  // once, for the batch with the bad call
 	dead  bool   // err is for every batch
 }
 
@@ -131,16 +132,15 @@ func (f *bulk) LogCall(context.Context, crm.Key, crm.CallRecord) (crm.Made, erro
 func (f *bulk) LogCalls(_ context.Context, calls []crm.KeyedCall) ([]crm.Made, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if err := f.err; err != nil {
+	hasBad := slices.ContainsFunc(calls, func(c crm.KeyedCall) bool { return c.Record.Call.ID == f.bad })
+	if err := f.err; err != nil && (f.dead || hasBad) {
 		if !f.dead {
 			f.err = nil
 		}
 		return nil, err
 	}
-	for _, c := range calls {
-		if c.Record.Call.ID == f.bad {
-			return nil, fault.New(fault.Invalid, "test", "refused")
-		}
+	if hasBad {
+		return nil, fault.New(fault.Invalid, "test", "refused")
 	}
 	f.sizes = append(f.sizes, len(calls))
 	var out []crm.Made

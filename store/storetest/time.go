@@ -14,7 +14,7 @@ import (
 func PassTime(ctx context.Context, dsn string, leases bool) (err error) {
 	driver, name := "pgx", dsn
 	if path, ok := strings.CutPrefix(dsn, "sqlite:"); ok {
-		driver, name = "sqlite", "file:"+path+"?_pragma=busy_timeout(5000)&_txlock=immediate"
+		driver, name = "sqlite", "file:"+path+"?_pragma=busy_timeout(60000)&_txlock=immediate"
 	}
 	db, err := sql.Open(driver, name)
 	if err != nil {
@@ -24,7 +24,7 @@ func PassTime(ctx context.Context, dsn string, leases bool) (err error) {
 	list := []string{`UPDATE deliveries SET next_at = 0 WHERE state IN ('waiting', 'trying') AND state = 'waiting' AND next_at > 0`,
 		`UPDATE lanes SET due_at = 0 WHERE due_at > 0`}
 	if leases {
-		list = append(list, `UPDATE deliveries SET lease_until = 0 WHERE state IN ('waiting', 'trying') AND state = 'trying'`)
+		list = append(list, `UPDATE deliveries SET lease_until = 0 WHERE state IN ('waiting', 'trying') AND state = 'trying'`, `UPDATE accounts SET turn_until = 0 WHERE turn_until > 0`)
 	}
 	for _, q := range list {
 		for try := 0; ; try++ {

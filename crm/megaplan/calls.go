@@ -184,6 +184,9 @@ func (c *client) Popup(ctx context.Context, key crm.Key, phase bridge.Trigger, r
 	if r.Agent.User == "" {
 		return crm.Made{}, nil
 	}
+	// A program that died in the call may have taken another phone for the first
+	// one, so that the other's window has this name.
+	sure := len(r.Call.Gaps) == 0 || c.calls.firstOf(providerID(key), "", false) != ""
 	c.calls.firstOf(providerID(key), r.Agent.Extension, phase == bridge.OnRing && !key.Look && r.Call.Direction != bridge.Out)
 	suffix := c.legSuffix(key, &r)
 	provider := providerID(key) + suffix
@@ -212,7 +215,7 @@ func (c *client) Popup(ctx context.Context, key crm.Key, phase bridge.Trigger, r
 	if state == "finished" && r.Call.EndedAt.IsZero() {
 		body["timeTo"] = dateTime(c.env.Now().UTC())
 	}
-	made, found, err := c.changeCall(ctx, provider, body, key.Look || phase != bridge.OnRing)
+	made, found, err := c.changeCall(ctx, provider, body, key.Look || !sure || phase != bridge.OnRing)
 	switch {
 	case err != nil:
 		return crm.Made{}, c.gone(ctx, err, r.Contact)

@@ -114,7 +114,7 @@ func (f *firm) reopened(file string, s *sounds) *firm {
 	cfg := config.Default()
 	cfg.Database = config.Secret("sqlite:" + file)
 	cfg.TimeZone, cfg.PublicURL = "Europe/Moscow", "https://calls.example.ru"
-	next := &firm{t: f.t, mega: f.mega, retail: f.retail, log: &bytes.Buffer{}}
+	next := &firm{t: f.t, mega: f.mega, retail: f.retail, log: &journal{}}
 	a, err := New(f.t.Context(), Options{Config: cfg, Key: bytes.Repeat([]byte{7}, 32), Log: slog.New(slog.NewTextHandler(next.log, nil)),
 		Transport: hosts{"megaplan.localhost": sandbox.Transport(f.mega), "demo.retailcrm.test": sandbox.Transport(f.retail)}})
 	must(f.t, err)

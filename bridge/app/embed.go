@@ -37,7 +37,7 @@ func (a *App) Opened(ctx context.Context, integration string, asked url.Values) 
 	}
 	if err != nil {
 		t.refused(ctx, "who opened the page", err)
-		a.log.Warn("the CRM did not tell who opened our page", "integration", integration, "kind", fault.KindOf(err).String(), "err", err)
+		a.log.Warn("the CRM did not tell who opened our page", "integration", integration, "kind", fault.KindOf(err).String())
 		return "", &web.Refused{Code: "widget_crm"}
 	}
 	e, ok := t.ByUser(user)

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -38,7 +39,7 @@ type firm struct {
 	t      *testing.T
 	mega   *megaplantest.Server
 	retail *retailcrmtest.Fake
-	log    *bytes.Buffer
+	log    *journal
 	calls  []bridge.Call
 }
 
@@ -47,11 +48,35 @@ const (
 	rc = "rc"
 )
 
+// journal is the log of a program that goes on writing while it is read.
+type journal struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (j *journal) Write(b []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.Write(b)
+}
+
+func (j *journal) String() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.String()
+}
+
+func (j *journal) Reset() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.text.Reset()
+}
+
 // openFirm starts it; zone is that of both integrations, wires stand between it
 // and the CRMs.
 func openFirm(t *testing.T, zone string, change func(*bridge.Settings), wires ...func(http.RoundTripper) http.RoundTripper) *firm {
 	t.Helper()
-	f := &firm{t: t, log: &bytes.Buffer{},
+	f := &firm{t: t, log: &journal{},
 		mega: megaplantest.New(megaplantest.Options{Seed: megaplantest.Seed{Employees: []megaplantest.Employee{
 			{FirstName: "Иван", LastName: "Петров", Email: "ivan@example.ru", Extension: "101"}}}}),
 		retail: retailcrmtest.New(retailcrmtest.Options{Zone: zone, Unlimited: true, Users: []retailcrmtest.User{

@@ -14,6 +14,7 @@ import (
 
 	"callbridge/bridge"
 	"callbridge/bridge/deliver"
+	"callbridge/bridge/fault"
 	"callbridge/bridge/phone"
 	"callbridge/bridge/route"
 	"callbridge/crm"
@@ -153,7 +154,7 @@ func (a *App) learn(ctx context.Context, q route.Question) error {
 				rctx, cancel := context.WithTimeout(a.work, learnFor)
 				defer cancel()
 				if err := a.refresh(rctx, t, q.Client); err != nil {
-					a.log.Debug("what is known of a client could not be refreshed", "integration", t.settings.ID, "err", err)
+					a.log.Debug("what is known of a client could not be refreshed", "integration", t.settings.ID, "kind", fault.KindOf(err).String())
 				}
 			})
 		default:

@@ -152,7 +152,8 @@ func (a *App) showStatuses(ctx context.Context, t *target) {
 			}
 			t.refused(ctx, "set user status", err)
 			kind := fault.KindOf(err)
-			a.log.Warn("the CRM could not be told what an employee is doing", "integration", t.settings.ID, "kind", kind.String(), "err", err)
+			// The CRM's own words may name people: the kind of trouble must do.
+			a.log.Warn("the CRM could not be told what an employee is doing", "integration", t.settings.ID, "kind", kind.String())
 			if kind == fault.Temporary || kind == fault.Uncertain || kind == fault.RateLimited {
 				t.board.set(ext, todo[ext])
 				failed = true

@@ -26,7 +26,7 @@ func (a *App) askStatuses(ctx context.Context, t *target) {
 				return
 			}
 			t.refused(ctx, "read user statuses", err)
-			a.log.Warn("the CRM did not tell what its users are doing", "integration", t.settings.ID, "kind", fault.KindOf(err).String(), "err", err)
+			a.log.Warn("the CRM did not tell what its users are doing", "integration", t.settings.ID, "kind", fault.KindOf(err).String())
 			continue
 		}
 		for user, s := range now {

@@ -330,7 +330,7 @@ func comment(ct string) func(*call) (result, *failure) {
 		if f != nil {
 			return result{}, f
 		}
-		if c.s.quirks.CommentsFail && strings.HasPrefix(ct, "Contractor") {
+		if c.s.quirks.CommentsFail && ct == "Contractor" {
 			return result{}, &failure{http.StatusInternalServerError, "", "Internal Server Error"}
 		}
 		body, f := c.entityBody()

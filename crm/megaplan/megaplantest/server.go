@@ -49,7 +49,7 @@ type Quirks struct {
 	TodoLag            time.Duration // a changed todo reads as before for so long
 	TokenRefusal       int           // status for wrong credentials at the token endpoint; 0 means 400
 	OAuthRefusal       bool          // 401 without the envelope, in OAuth's form
-	CommentsFail       bool          // POST of a comment to a client answers 500
+	CommentsFail       bool          // POST of a comment by the path of both kinds of clients answers 500
 	BareLinks          bool          // related entities are never embedded
 	RouteObject        bool          // callRoute gives employees as one object, as old documents show
 	HiddenFields       []string      // switched off in the account's settings: absent from every answer
@@ -70,7 +70,7 @@ type Quirks struct {
 func OtherReading(q *Quirks) {
 	*q = Quirks{RejectWhen: true, TodoLag: 3 * time.Second, TokenRefusal: http.StatusUnauthorized, OAuthRefusal: true, BareLinks: true, RouteObject: true,
 		TransitionInvalid: true, PageAfterIncluded: true, CallMakesTodo: true, SignForbidden: true,
-		HooksDouble: true, HooksReversed: true, HookDelay: time.Second, HookRetries: 2}
+		CommentsFail: true, HooksDouble: true, HooksReversed: true, HookDelay: time.Second, HookRetries: 2}
 }
 
 // Server is the imitation. It is safe for concurrent use.

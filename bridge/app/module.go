@@ -112,6 +112,21 @@ func (a *App) fromCRM(w http.ResponseWriter, r *http.Request) *target {
 	return t
 }
 
+// userOfCRM is fromCRM for what the CRM tells of one of its users: with his
+// extension. The target is nil once the answer is written.
+func (a *App) userOfCRM(w http.ResponseWriter, r *http.Request) (*target, string) {
+	t := a.fromCRM(w, r)
+	if t == nil {
+		return nil, ""
+	}
+	ext := t.extensionOf(r)
+	if ext == "" {
+		crmAnswer(w, http.StatusBadRequest, "the user has no extension")
+		return nil, ""
+	}
+	return t, ext
+}
+
 func crmAnswer(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(status)
@@ -143,13 +158,8 @@ const clickAgain = 10 * time.Second
 // the same number for the same phone within seconds is a repetition and rings
 // nobody again (D-19).
 func (a *App) makeCall(w http.ResponseWriter, r *http.Request) {
-	t := a.fromCRM(w, r)
+	t, ext := a.userOfCRM(w, r)
 	if t == nil {
-		return
-	}
-	ext := t.extensionOf(r)
-	if ext == "" {
-		crmAnswer(w, http.StatusBadRequest, "the user has no extension")
 		return
 	}
 	number := strings.TrimSpace(r.FormValue("phone"))

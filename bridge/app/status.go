@@ -285,13 +285,8 @@ func (a *App) tellStatus(ext string, on bool, besides string) {
 // userStatus is the CRM telling what its user is doing: a break or dinner is
 // do-not-disturb, free ends it. Busy is how the CRM shows a call, ours too.
 func (a *App) userStatus(w http.ResponseWriter, r *http.Request) {
-	t := a.fromCRM(w, r)
+	t, ext := a.userOfCRM(w, r)
 	if t == nil {
-		return
-	}
-	ext := t.extensionOf(r)
-	if ext == "" {
-		crmAnswer(w, http.StatusBadRequest, "the user has no extension")
 		return
 	}
 	teller, ok := t.client.(crm.StatusTeller)
